@@ -1,0 +1,180 @@
+#include "core/base/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "core/base/error.hpp"
+
+namespace cryored {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string remedy_for(int error, const std::string& path) {
+  const std::string folder = folder_of(path);
+  switch (error) {
+    case ENOSPC:
+      return "free space on the file system of " + folder + " (df -h " + folder + "), then run again";
+    case EDQUOT:
+      return "the disk quota is used up: delete files or ask for more quota (quota -s), then run again";
+    case EFBIG:
+      return "the file is larger than the limit set for this job or the file system allows: raise it (ulimit -f "
+             "unlimited)";
+    case EACCES:
+    case EPERM:
+      return "make the folder " + folder + " writable for this user";
+    case EROFS:
+      return "the file system of " + folder + " is mounted read-only: write elsewhere or have it remounted";
+    case ENOENT:
+    case ENOTDIR:
+      return "create the folder " + folder + " first, or correct the path";
+    case EISDIR:
+      return "remove or rename the folder of that name, or choose another output name";
+    case ENAMETOOLONG:
+      return "choose a shorter output name";
+    case EMFILE:
+    case ENFILE:
+      return "raise the number of open files (ulimit -n)";
+    case EIO:
+    case ESTALE:
+      return "the disk or network file system failed: check it (dmesg), then run again";
+    default:
+      return "check the file system of " + folder;
+  }
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& doing, int error) {
+  throw SystemError(Problem{path, doing, std::strerror(error), "", remedy_for(error, path)});
+}
+
+// A write beyond RLIMIT_FSIZE raises SIGXFSZ, which kills the process before it can
+// say why. While blocked, write() returns EFBIG instead; the pending signal is eaten.
+class FileSizeSignalBlocked {
+ public:
+  FileSizeSignalBlocked() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~FileSizeSignalBlocked() {
+    if (seen) {
+      const timespec now{0, 0};
+      while (sigtimedwait(&set_, nullptr, &now) < 0 && errno == EINTR) {
+      }
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  FileSizeSignalBlocked(const FileSizeSignalBlocked&) = delete;
+  FileSizeSignalBlocked& operator=(const FileSizeSignalBlocked&) = delete;
+  bool seen = false;
+
+ private:
+  sigset_t set_, before_;
+};
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& final_path) : final_path_(final_path) {
+  if (final_path.empty() || final_path.back() == '/')
+    throw SystemError(Problem{final_path.empty() ? "output" : final_path, "", "no file name in the output path",
+                              "folder/name of a file", "give the output a name"});
+  struct stat info {};
+  // Devices and pipes cannot be replaced atomically, and as root a rename would destroy them.
+  if (stat(final_path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    if (S_ISDIR(info.st_mode)) fail(final_path, "cannot write the result", EISDIR);
+    throw SystemError(Problem{final_path, "", "a device, pipe or socket of that name", "a regular file or a new name",
+                              "choose another output name"});
+  }
+  static std::atomic<unsigned> counter{0};
+  const std::string folder = folder_of(final_path);
+  // A name of up to 255 bytes must still leave room for what the temporary one adds.
+  const auto slash = final_path.rfind('/');
+  const std::string name = slash == std::string::npos ? final_path : final_path.substr(slash + 1);
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    temporary_path_ = (folder == "/" ? "/" : folder + "/") + "." + name.substr(0, 200) + "." +
+                      std::to_string(getpid()) + "." + std::to_string(counter++) + ".tmp";
+    do {
+      fd_ = open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (fd_ < 0 && errno == EINTR);
+    // The name can be taken by the same process number on another host of a shared disk.
+    if (fd_ >= 0 || errno != EEXIST) break;
+  }
+  if (fd_ < 0) fail(final_path, "cannot create a file in the folder " + folder, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) close(fd_);
+  if (!committed_) unlink(temporary_path_.c_str());
+}
+
+void AtomicFile::write_all(const void* bytes, std::size_t count, std::uint64_t offset) {
+  FileSizeSignalBlocked guard;
+  const char* from = static_cast<const char*>(bytes);
+  while (count > 0) {
+    const std::size_t chunk = std::min<std::size_t>(count, std::size_t{1} << 30);
+    const ssize_t done = pwrite(fd_, from, chunk, static_cast<off_t>(offset));
+    if (done < 0) {
+      if (errno == EINTR) continue;
+      guard.seen = errno == EFBIG;
+      const int error = errno;
+      fail(final_path_, "writing failed after " + std::to_string(offset) + " bytes", error);
+    }
+    from += done;
+    offset += static_cast<std::uint64_t>(done);
+    count -= static_cast<std::size_t>(done);
+  }
+}
+
+void AtomicFile::write(const void* bytes, std::size_t count) {
+  write_all(bytes, count, size_);
+  size_ += count;
+}
+
+void AtomicFile::overwrite(std::uint64_t offset, const void* bytes, std::size_t count) {
+  if (offset > size_ || count > size_ - offset)
+    throw Error(Problem{final_path_, "overwrite", "bytes beyond the end", "bytes already written", ""});
+  write_all(bytes, count, offset);
+}
+
+void AtomicFile::commit() {
+  int result;
+  do {
+    result = fsync(fd_);
+  } while (result < 0 && errno == EINTR);
+  if (result < 0 && errno != EINVAL && errno != ENOTSUP) fail(final_path_, "flushing to disk failed", errno);
+  // Network file systems report a full disk as late as here. After EINTR the descriptor is closed on Linux.
+  result = close(fd_);
+  fd_ = -1;
+  if (result < 0 && errno != EINTR) fail(final_path_, "closing failed", errno);
+  if (rename(temporary_path_.c_str(), final_path_.c_str()) != 0)
+    fail(final_path_, "cannot give the finished file its name", errno);
+  committed_ = true;
+  // Makes the rename itself durable. The result is complete by now, and some file systems
+  // refuse fsync on folders, so only a failing disk is reported.
+  const int folder = open(folder_of(final_path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  const int error = fsync(folder) == 0 ? 0 : errno;
+  close(folder);
+  if (error == EIO) fail(final_path_, "flushing the folder to disk failed", error);
+}
+
+void write_text_atomically(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+}  // namespace cryored

@@ -1,0 +1,47 @@
+#pragma once
+// Publication of results: temporary file in the same folder, fsync, rename.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace cryored {
+
+/// A file that appears under its final name only when commit() has succeeded.
+/// Without commit() the destructor removes the temporary file; an older file under
+/// the final name stays untouched until then. The final name must not exist or be a
+/// regular file (a symbolic link is replaced by the file, not followed).
+class AtomicFile {
+ public:
+  /// Opens `<folder>/.<name>.<pid>.<n>.tmp` for writing. Throws SystemError (folder
+  /// missing, not writable, final name is a folder or a device ...), naming the final path.
+  explicit AtomicFile(const std::string& final_path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends bytes. Throws SystemError (disk full, quota, file size limit ...).
+  void write(const void* bytes, std::size_t count);
+  void write(const std::string& text) { write(text.data(), text.size()); }
+
+  /// Replaces bytes already written, from `offset` on; the end of the file, where
+  /// write() appends, does not move. For headers that are known only at the end.
+  void overwrite(std::uint64_t offset, const void* bytes, std::size_t count);
+
+  /// fsync, rename over the final path, fsync of the folder. Throws SystemError.
+  void commit();
+
+ private:
+  void write_all(const void* bytes, std::size_t count, std::uint64_t offset);
+
+  std::string final_path_;
+  std::string temporary_path_;
+  std::uint64_t size_ = 0;
+  int fd_ = -1;
+  bool committed_ = false;
+};
+
+/// Writes a whole text file atomically.
+void write_text_atomically(const std::string& path, const std::string& text);
+
+}  // namespace cryored
