@@ -1,0 +1,84 @@
+#pragma once
+// MRC2014 files: volumes and image stacks.
+// Modes read: 0 (int8), 1 (int16), 2 (float32), 6 (uint16), 12 (float16); either byte
+// order; extended headers skipped. Modes written: 2 and 12, little-endian, atomically.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/fourier/grid.hpp"
+
+namespace cryored {
+
+struct MrcHeader {
+  std::size_t nx = 0, ny = 0, nz = 0;
+  int mode = 2;
+  double pixel_size = 0;  ///< A, cella.x / mx; 0 when the header does not say
+  bool is_stack = false;  ///< ispg == 0: sections are separate images
+  bool swapped = false;   ///< file byte order differs from this machine's
+  std::uint64_t data_offset = 1024;
+  std::uint64_t data_bytes = 0;
+  std::array<float, 3> origin{};  ///< A
+  bool unsigned_bytes = false;    ///< mode 0 written by IMOD without its "signed" flag
+};
+
+/// Parses and checks the first 1024 bytes of a file of `file_size` bytes; the map is taken
+/// as (x, y, z) with x fastest, other axis orders are refused. Bytes after the data are
+/// tolerated. Throws InputError naming `path`, header word, value and remedy.
+MrcHeader parse_mrc_header(const unsigned char* bytes, std::uint64_t file_size, const std::string& path);
+
+enum class MrcMode { float32 = 2, float16 = 12 };
+
+/// A memory-mapped MRC file. Opening validates the header against the file size;
+/// sections are converted to float on request, so stacks larger than memory work.
+class MrcFile {
+ public:
+  /// Throws InputError naming file, header word, value and remedy.
+  explicit MrcFile(const std::string& path);
+  ~MrcFile();
+  MrcFile(MrcFile&&) noexcept;
+  MrcFile& operator=(MrcFile&&) noexcept;
+
+  const MrcHeader& header() const { return header_; }
+  const std::string& path() const { return path_; }
+  /// Section z (0-based) as floats into out[nx * ny]. Throws InputError when z is out of range.
+  void read_section(std::size_t z, float* out) const;
+  /// The raw float32 data when mode 2 in native byte order and aligned in the file (RELION's
+  /// files are), else nullptr; valid while *this lives.
+  const float* float_data() const;
+  /// Whole volume or stack.
+  Map read() const;
+
+ private:
+  std::string path_;
+  MrcHeader header_;
+  struct Mapping;
+  std::unique_ptr<Mapping> mapping_;
+};
+
+MrcHeader read_mrc_header(const std::string& path);
+Map read_mrc(const std::string& path, MrcHeader* header = nullptr);
+
+/// Writes atomically, with min, max, mean, rms in the header. `pixel_size` in A; 0 writes
+/// an unknown cell. float16 rounds to nearest even and throws InputError for a finite value
+/// beyond 65504. Throws SystemError when the file cannot be written.
+void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode = MrcMode::float32,
+               bool is_stack = false);
+
+/// Writes a stack section by section, for stacks larger than memory; published at close().
+class MrcStackWriter {
+ public:
+  MrcStackWriter(const std::string& path, std::size_t nx, std::size_t ny, std::size_t count, double pixel_size,
+                 MrcMode mode = MrcMode::float32);
+  ~MrcStackWriter();
+  void append(const float* section);  ///< nx * ny floats
+  void close();                       ///< throws unless exactly `count` sections were appended
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cryored

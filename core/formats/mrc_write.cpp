@@ -1,0 +1,181 @@
+// Writing side of MRC files: modes 2 and 12, little-endian, published atomically.
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/formats/half_float.hpp"
+#include "core/formats/mrc.hpp"
+
+namespace cryored {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 1024;
+constexpr float kLargestHalf = 65504.0f;
+
+/// Statistics of the header, gathered section by section. Sums are taken about the first
+/// finite value, so that a large offset does not eat the digits of the variance.
+struct Statistics {
+  double shift = 0, sum = 0, square = 0;
+  float low = std::numeric_limits<float>::infinity(), high = -std::numeric_limits<float>::infinity();
+  std::uint64_t count = 0;
+
+  void add(const float* values, std::size_t n) {
+    if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
+    double part = 0, part_square = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double v = values[i] - shift;
+      part += v;
+      part_square += v * v;
+      low = std::min(low, values[i]);
+      high = std::max(high, values[i]);
+    }
+    sum += part;
+    square += part_square;
+    count += n;
+  }
+  double mean() const { return shift + sum / static_cast<double>(count); }
+  double rms() const {
+    const double m = sum / static_cast<double>(count);
+    return std::sqrt(std::max(0.0, square / static_cast<double>(count) - m * m));
+  }
+};
+
+void put(unsigned char* header, int word, std::int32_t value) { std::memcpy(header + 4 * word, &value, 4); }
+void put(unsigned char* header, int word, float value) { std::memcpy(header + 4 * word, &value, 4); }
+
+struct Geometry {
+  std::size_t nx, ny, nz;
+  double pixel_size;
+  MrcMode mode;
+  bool is_stack;
+};
+
+void check(const std::string& path, const Geometry& g) {
+  for (const std::size_t n : {g.nx, g.ny, g.nz})
+    if (n == 0 || n > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
+      throw InputError(Problem{path, "size to write",
+                               std::to_string(g.nx) + " x " + std::to_string(g.ny) + " x " + std::to_string(g.nz),
+                               "1 to 2147483647 on each axis", ""});
+  if (!std::isfinite(g.pixel_size) || g.pixel_size < 0)
+    throw InputError(Problem{path, "pixel size to write", std::to_string(g.pixel_size) + " A",
+                             "a positive number, or 0 for unknown", "give the pixel size in A"});
+}
+
+void build_header(unsigned char* header, const Geometry& g, const Statistics& statistics) {
+  std::memset(header, 0, kHeaderBytes);
+  const std::size_t sizes[] = {g.nx, g.ny, g.nz};
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto n = static_cast<std::int32_t>(sizes[axis]);
+    const std::int32_t sampling = axis == 2 && g.is_stack ? 1 : n;  // MRC2014: mz = 1 for stacks of images
+    put(header, axis, n);
+    put(header, 7 + axis, sampling);
+    put(header, 10 + axis, static_cast<float>(g.pixel_size * sampling));
+    put(header, 13 + axis, 90.0f);
+    put(header, 16 + axis, axis + 1);
+  }
+  put(header, 3, static_cast<std::int32_t>(g.mode));
+  put(header, 19, statistics.low);
+  put(header, 20, statistics.high);
+  put(header, 21, static_cast<float>(statistics.mean()));
+  put(header, 22, g.is_stack ? 0 : 1);
+  put(header, 27, 20140);
+  std::copy_n("MAP ", 4, header + 208);
+  header[212] = header[213] = 0x44;
+  put(header, 54, static_cast<float>(statistics.rms()));
+  // No date: equal input gives equal bytes.
+  const char label[] = "cryored";
+  put(header, 55, std::int32_t{1});
+  std::memset(header + 224, ' ', 80);
+  std::copy_n(label, sizeof label - 1, header + 224);
+}
+
+void write_values(AtomicFile& file, const std::string& path, const Geometry& g, const float* values, std::size_t count,
+                  std::uint64_t first) {
+  if (g.mode == MrcMode::float32) {
+    file.write(values, count * sizeof(float));
+    return;
+  }
+  std::vector<std::uint16_t> halves(std::min<std::size_t>(count, std::size_t{1} << 20));
+  for (std::size_t i = 0; i < count; i += halves.size()) {
+    const std::size_t n = std::min(halves.size(), count - i);
+    for (std::size_t j = i; j < i + n; ++j)
+      if (std::abs(values[j]) > kLargestHalf && std::isfinite(values[j])) {
+        const std::uint64_t at = first + j;
+        throw InputError(Problem{path,
+                                 "voxel (x, y, z) = (" + std::to_string(at % g.nx) + ", " +
+                                     std::to_string(at / g.nx % g.ny) + ", " + std::to_string(at / g.nx / g.ny) + ")",
+                                 std::to_string(values[j]), "-65504 to 65504, the range of float16",
+                                 "write the map as float32 (mode 2)"});
+      }
+    float_to_half(values + i, halves.data(), n);
+    file.write(halves.data(), n * sizeof(std::uint16_t));
+  }
+}
+
+}  // namespace
+
+void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode, bool is_stack) {
+  const Geometry g{map.nx, map.ny, map.nz, pixel_size, mode, is_stack};
+  check(path, g);
+  Statistics statistics;
+  for (std::size_t z = 0; z < map.nz; ++z) statistics.add(map.data.data() + z * map.nx * map.ny, map.nx * map.ny);
+  unsigned char header[kHeaderBytes];
+  build_header(header, g, statistics);
+  AtomicFile file(path);
+  file.write(header, sizeof header);
+  write_values(file, path, g, map.data.data(), map.size(), 0);
+  file.commit();
+}
+
+struct MrcStackWriter::State {
+  State(const std::string& p, const Geometry& g) : path(p), geometry(g), file(p) {}
+  std::string path;
+  Geometry geometry;
+  Statistics statistics;
+  AtomicFile file;
+  std::size_t written = 0;
+  bool closed = false;
+};
+
+MrcStackWriter::MrcStackWriter(const std::string& path, std::size_t nx, std::size_t ny, std::size_t count,
+                               double pixel_size, MrcMode mode) {
+  const Geometry g{nx, ny, count, pixel_size, mode, true};
+  check(path, g);
+  state_ = std::make_unique<State>(path, g);
+  const unsigned char blank[kHeaderBytes] = {};
+  state_->file.write(blank, sizeof blank);
+}
+
+MrcStackWriter::~MrcStackWriter() = default;
+
+void MrcStackWriter::append(const float* section) {
+  State& s = *state_;
+  if (s.closed || s.written == s.geometry.nz)
+    throw Error(Problem{s.path, "stack", "section " + std::to_string(s.written + 1),
+                        std::to_string(s.geometry.nz) + " sections as announced", ""});
+  const std::size_t count = s.geometry.nx * s.geometry.ny;
+  write_values(s.file, s.path, s.geometry, section, count, static_cast<std::uint64_t>(s.written) * count);
+  s.statistics.add(section, count);
+  ++s.written;
+}
+
+void MrcStackWriter::close() {
+  State& s = *state_;
+  if (s.closed) return;
+  if (s.written != s.geometry.nz)
+    throw Error(Problem{s.path, "stack", std::to_string(s.written) + " sections written",
+                        std::to_string(s.geometry.nz) + " sections as announced", ""});
+  unsigned char header[kHeaderBytes];
+  build_header(header, s.geometry, s.statistics);
+  s.file.overwrite(0, header, sizeof header);
+  s.file.commit();
+  s.closed = true;
+}
+
+}  // namespace cryored
