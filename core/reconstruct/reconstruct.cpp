@@ -1,0 +1,253 @@
+#include "core/reconstruct/reconstruct.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "core/base/error.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/reconstruct/gaussian.hpp"
+
+namespace cryored {
+namespace {
+
+using Choice = RedOptions::Prior;
+using Kind = ReconstructPlan::Kind;
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+bool has_fsc(const ReconstructRequest& request) {
+  return request.fsc.size() > 1 &&
+         std::any_of(request.fsc.begin() + 1, request.fsc.end(), [](double v) { return v != 0; });
+}
+
+/// "run_it012_class001_external_reconstruct.mrc" -> "..._external_reconstruct_denoised.mrc".
+std::string denoised_path(const std::string& result) {
+  const std::size_t slash = result.find_last_of('/');
+  const std::size_t dot = result.find_last_of('.');
+  const bool has_extension = dot != std::string::npos && (slash == std::string::npos || dot > slash + 1);
+  return result.substr(0, has_extension ? dot : std::string::npos) + "_denoised.mrc";
+}
+
+Kind kind_of(const ReconstructRequest& request) {
+  if (request.dimensionality == 2) return Kind::image;
+  if (request.half != 0) return Kind::half_map;
+  if (request.iteration < 0) return Kind::other_map;
+  return has_fsc(request) ? Kind::joined_map : Kind::class_map;
+}
+
+void check_options(const RedOptions& options) {
+  if (options.lambda && !(*options.lambda >= 0 && *options.lambda <= 1))
+    throw UsageError(Problem{"--lambda", "", short_number(*options.lambda), "a number from 0 (no denoiser) to 1",
+                             "leave it away to take lambda from the half-map FSC"});
+  confidence_ramp(0, options.range_low, options.range_high);
+}
+
+Confidence choose_lambda(const ReconstructRequest& request, const RedOptions& options,
+                         const ResolutionFigures& figures) {
+  Confidence confidence;
+  if (options.lambda) {
+    confidence.lambda = *options.lambda;
+    confidence.source = "--lambda";
+  } else if (options.prior == Choice::red) {
+    confidence.lambda = 1;
+    confidence.source = "RED without confidence weighting";
+  } else if (!figures.nominal) {
+    confidence.source =
+        "the half-map FSC is zero in every shell, so that the resolution is unknown: lambda 0 unless --lambda is given";
+  } else {
+    confidence.lambda = confidence_ramp(*figures.nominal, options.range_low, options.range_high);
+    confidence.source =
+        "half-map FSC " + short_number(options.fsc_threshold) +
+        (std::isfinite(*figures.nominal) ? " at " + short_number(*figures.nominal) + " A" : " never reached") +
+        (figures.limited_by_cut ? " (not crossed up to the current size)" : "") + ", range " +
+        short_number(options.range_low) + " to " + short_number(options.range_high) + " A";
+  }
+  confidence.per_shell = usable_shells(request, 1, 0);
+  for (double& value : confidence.per_shell) value *= confidence.lambda;
+  return confidence;
+}
+
+void choose_symmetry(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision) {
+  if (!options.symmetry.empty()) {
+    decision.symmetry = parse_symmetry(options.symmetry);
+    decision.symmetry_source = "--symmetry";
+    return;
+  }
+  if (request.is_body) {  // RELION reconstructs bodies without symmetry
+    decision.symmetry_source = "a body has none";
+    return;
+  }
+  const auto group = find_symmetry(request);
+  decision.symmetry_source = group ? "the job's files" : "unknown, no file of the job names it: not averaged";
+  if (group) decision.symmetry = parse_symmetry(*group);
+  if (const auto helix = find_helix(request); helix && helix->rise != 0) {
+    decision.symmetry.helix = helix;
+    decision.symmetry.name += ",twist=" + short_number(helix->twist) + ",rise=" + short_number(helix->rise);
+    decision.symmetry_source = "the job's files";
+  }
+}
+
+/// Seconds of each stage, in order.
+class Stages {
+ public:
+  explicit Stages(std::vector<std::pair<std::string, double>>& seconds) : seconds_(seconds) {}
+  void end(const std::string& name) {
+    const auto now = Clock::now();
+    seconds_.emplace_back(name, std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+  /// A stage that was timed elsewhere, within the next one to end.
+  void add(const std::string& name, double value) {
+    seconds_.emplace_back(name, value);
+    last_ += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(value));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
+  std::vector<std::pair<std::string, double>>& seconds_;
+};
+
+Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedOptions& options,
+                 Denoiser& denoiser, ReconstructReport& report, Stages& stages) {
+  const ReconstructDecision& decision = report.decision;
+  RedWeights weights = red_weights(request, arrays, options.gridding);
+  stages.end("weights");
+  const Map unregularised = unregularised_map(request, arrays, weights);
+  stages.end("unregularised map");
+  const DenoiserPass pass = denoise(request, unregularised, decision.pixel_size, denoiser, decision.symmetry);
+  stages.add("denoiser", pass.seconds_denoiser);
+  stages.add("symmetry", pass.seconds_symmetry);
+  stages.end("resampling");
+  report.denoiser_ran = true;
+  report.denoiser = denoiser.description();
+  report.denoiser_boxes = pass.boxes;
+  const auto usable = usable_shells(request, decision.pixel_size, pass.boxes.voxel_size);
+  for (std::size_t s = 0; s < usable.size(); ++s) {
+    report.lambda[s] *= usable[s];
+    if (report.lambda[s] > 0) report.last_denoised_shell = static_cast<int>(s);
+  }
+  const HalfBall ball = weights.tau2.ball;
+  const BallSpectrum spectrum =
+      red_spectrum(request, arrays, std::move(weights), unregularised, pass.denoised, report.lambda);
+  Map map = finish(request, ball, spectrum);
+  stages.end("reconstruction");
+  return map;
+}
+
+}  // namespace
+
+ReconstructPlan plan_for(const ReconstructRequest& request, const RedOptions& options) {
+  ReconstructPlan plan;
+  plan.kind = kind_of(request);
+  plan.denoise = options.prior != Choice::gaussian && plan.kind != Kind::image;
+  switch (plan.kind) {
+    case Kind::image:
+      plan.rule = "2D reference: the denoiser is three-dimensional, so the Gaussian prior is used";
+      break;
+    case Kind::half_map:
+      plan.rule = request.is_body ? "half-map of a body: treated as any half-map" : "half-map";
+      break;
+    case Kind::class_map:
+      plan.rule = "Class3D: no half-map FSC, lambda 0 unless --lambda is given or the prior is red";
+      break;
+    case Kind::other_map:
+      plan.rule = "the file name does not follow RELION's pattern: treated as a half-map";
+      break;
+    case Kind::joined_map:
+      plan.rule = "final joined map: ";
+      if (!plan.denoise) {
+        plan.rule += "Gaussian prior";
+      } else if (options.denoise_joined) {
+        plan.rule += "denoised, as asked";
+      } else {
+        plan.rule += "the result is the Wiener map, the denoised one is saved beside it";
+        plan.beside = denoised_path(request.result);
+      }
+      break;
+  }
+  plan.result_is_denoised = plan.denoise && plan.beside.empty();
+  return plan;
+}
+
+ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& options) {
+  check_options(options);
+  ReconstructDecision decision;
+  decision.plan = plan_for(request, options);
+  if (options.pixel_size) {
+    if (!(*options.pixel_size > 0) || !std::isfinite(*options.pixel_size))
+      throw UsageError(Problem{"--pixel-size", "", short_number(*options.pixel_size), "a positive number of A", ""});
+    decision.pixel_size = *options.pixel_size;
+    decision.pixel_size_source = "--pixel-size";
+  } else {
+    try {
+      decision.pixel_size = find_pixel_size(request, &decision.pixel_size_source);
+    } catch (const InputError&) {
+      // The Gaussian path needs none; the map's header then leaves it open.
+      if (decision.plan.denoise && options.lambda.value_or(1) > 0) throw;
+      decision.pixel_size_source = "not found";
+    }
+  }
+  if (decision.pixel_size > 0)
+    decision.resolution =
+        resolution_figures(request.fsc, cut_shell(request), request.box, decision.pixel_size, options.fsc_threshold);
+  if (!decision.plan.denoise) {
+    decision.confidence.per_shell.assign(static_cast<std::size_t>(request.box / 2 + 1), 0.0);
+    decision.confidence.source = "no denoiser";
+    decision.why_not =
+        decision.plan.kind == Kind::image && options.prior != Choice::gaussian ? decision.plan.rule : "Gaussian prior";
+    return decision;
+  }
+  decision.confidence = choose_lambda(request, options, decision.resolution);
+  choose_symmetry(request, options, decision);
+  const auto& shells = decision.confidence.per_shell;
+  decision.needs_denoiser = std::any_of(shells.begin(), shells.end(), [](double v) { return v > 0; });
+  if (decision.needs_denoiser) return decision;
+  decision.why_not = decision.confidence.lambda > 0
+                         ? "tau2 is 0 in every shell up to the current size, so that RELION's own rule holds"
+                         : "lambda is 0 (" + decision.confidence.source + ")";
+  return decision;
+}
+
+ReconstructReport reconstruct(const ReconstructRequest& request, const RequestArrays& arrays, const RedOptions& options,
+                              const ReconstructDecision& decision, Denoiser* denoiser) {
+  if (decision.needs_denoiser && denoiser == nullptr)
+    throw UsageError(Problem{request.star_path, "denoiser", "none", "a denoiser, as lambda is above 0",
+                             "give weights (--weights), or --prior gaussian"});
+  ReconstructReport report;
+  report.decision = decision;
+  report.lambda = decision.confidence.per_shell;
+  Stages stages(report.seconds);
+  Map result, beside;
+  const bool denoise_now = decision.needs_denoiser;
+  if (denoise_now && decision.plan.result_is_denoised) {
+    result = denoised_map(request, arrays, options, *denoiser, report, stages);
+  } else {
+    result = reconstruct_gaussian(request, arrays, options.gridding);
+    stages.end("gaussian map");
+    if (denoise_now) beside = denoised_map(request, arrays, options, *denoiser, report, stages);
+  }
+  // The result last: RELION may look for it as soon as it is there.
+  if (beside.size() != 0) {
+    write_mrc(decision.plan.beside, beside, decision.pixel_size);
+    report.beside = decision.plan.beside;
+  }
+  write_mrc(request.result, result, decision.pixel_size);
+  report.result = request.result;
+  stages.end("write");
+  return report;
+}
+
+ReconstructReport reconstruct(const ReconstructRequest& request, const RedOptions& options, Denoiser* denoiser) {
+  const ReconstructDecision decision = decide(request, options);
+  const RequestArrays arrays = open_arrays(request);
+  return reconstruct(request, arrays, options, decision, denoiser);
+}
+
+}  // namespace cryored
