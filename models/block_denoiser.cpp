@@ -1,0 +1,208 @@
+#include "models/block_denoiser.hpp"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <new>
+
+#include "core/base/error.hpp"
+#include "models/blocks.hpp"
+#include "models/torch_device.hpp"
+#include "models/unet_weights.hpp"
+
+namespace cryored {
+namespace {
+
+/// What the device could not hold; caught where a smaller block can be tried.
+struct OutOfMemory {
+  std::string what;
+};
+
+[[noreturn]] void misuse(const char* option, const std::string& found, const std::string& allowed) {
+  throw UsageError(Problem{"denoiser", option, found, allowed, "correct this option"});
+}
+
+class UNetDenoiser : public BlockDenoiser {
+ public:
+  UNetDenoiser(const std::string& path, const DenoiserOptions& options)
+      : options_(options),
+        choice_(choose_device(options.device, options.device == "cpu" ? GpuSurvey{} : survey_gpus())),
+        device_(prepare_device(choice_)) {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+    auto loaded = load_weights(path);
+    info_ = std::move(loaded.info);
+    network_ = std::move(loaded.network);
+    if (info_.architecture.in_channels != 1)
+      throw InputError(Problem{path, "in_channels", std::to_string(info_.architecture.in_channels), "1",
+                               "use weights of a network whose only input is the map"});
+    const int multiple = info_.architecture.multiple(), smallest = smallest_block();
+    if (options.block != 0 && (options.block < smallest || options.block % multiple != 0))
+      misuse("block", std::to_string(options.block),
+             "multiples of " + std::to_string(multiple) + " from " + std::to_string(smallest) + ", or 0");
+    if (options.overlap < -1 || (options.block != 0 && options.overlap >= options.block))
+      misuse("overlap", std::to_string(options.overlap), "0 to less than the block, or -1");
+    if (options.batch < 0 || options.batch > 4096) misuse("batch", std::to_string(options.batch), "1 to 4096, or 0");
+    guarded([&] {
+      network_->to(device_, options.precision == Precision::bf16 ? torch::kBFloat16 : torch::kFloat);
+      return 0;
+    });
+  }
+
+  double voxel_size() const override { return info_.voxel_size; }
+  const WeightsInfo& weights() const override { return info_; }
+  std::string device_text() const override { return choice_.text; }
+  const Pass& last_pass() const override { return pass_; }
+
+  std::string description() const override {
+    return info_.architecture.name() + (options_.precision == Precision::bf16 ? " bf16" : "") + " " + info_.name +
+           " sha256:" + info_.sha256;
+  }
+
+  Map denoise(const Map& map) override {
+    if (map.nx == 0 || map.nx != map.ny || map.nx != map.nz)
+      misuse("map", std::to_string(map.nx) + " x " + std::to_string(map.ny) + " x " + std::to_string(map.nz), "a cube");
+    const MapScale scale = map_scale(map, info_.normalisation);
+    Pass pass = plan(map.nx);
+    for (;;) {
+      try {
+        const auto start = std::chrono::steady_clock::now();
+        Map result = run(map, scale, pass);
+        pass.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        pass_ = pass;
+        return result;
+      } catch (const OutOfMemory& failure) {
+        release_cached_memory(device_);
+        if (pass.batch > 1)
+          pass.batch /= 2;
+        else if (options_.block == 0 && pass.block - info_.architecture.multiple() >= smallest_block())
+          set_block(pass, pass.block - info_.architecture.multiple());
+        else if (device_.is_cuda())
+          throw SystemError(explain_gpu_failure(choice_, failure.what));
+        else
+          throw SystemError(Problem{"denoiser", "memory", failure.what,
+                                    "enough for one block of " + std::to_string(pass.block),
+                                    "end other programs or give a smaller block"});
+      }
+    }
+  }
+
+ private:
+  /// One voxel at the lowest level has no variance, so instance normalisation needs two.
+  int smallest_block() const { return 2 * info_.architecture.multiple(); }
+
+  void set_block(Pass& pass, int block) const {
+    pass.block = block;
+    pass.overlap = std::min(options_.overlap >= 0 ? options_.overlap : block / 4, block - 1);
+  }
+
+  /// Block and batch that keep to the memory limit.
+  Pass plan(std::size_t edge) const {
+    const auto& config = info_.architecture;
+    Pass pass;
+    set_block(pass, options_.block != 0 ? options_.block : default_block(config, info_.block, edge));
+    pass.batch = options_.batch != 0 ? options_.batch : device_.is_cuda() ? 4 : 1;
+    const auto too_much = [&] {
+      return options_.memory_limit != 0 &&
+             denoiser_memory(config, edge, pass.block, pass.batch, options_.precision) > options_.memory_limit;
+    };
+    while (too_much() && pass.batch > 1) pass.batch /= 2;
+    while (too_much() && options_.block == 0 && pass.block - config.multiple() >= smallest_block())
+      set_block(pass, pass.block - config.multiple());
+    if (too_much())
+      misuse("memory limit", std::to_string(options_.memory_limit) + " bytes",
+             "at least " + std::to_string(denoiser_memory(config, edge, pass.block, 1, options_.precision)) +
+                 " bytes for a map of " + std::to_string(edge) + " voxels in blocks of " + std::to_string(pass.block));
+    return pass;
+  }
+
+  Map run(const Map& map, const MapScale& scale, Pass& pass) {
+    const auto block = static_cast<std::size_t>(pass.block), volume = block * block * block;
+    const AxisPlan axis = plan_axis(map.nx, block, static_cast<std::size_t>(pass.overlap));
+    const std::size_t per_axis = axis.starts.size(), total = per_axis * per_axis * per_axis;
+    pass.blocks = static_cast<long>(total);
+    Map result(map.nx, map.ny, map.nz);
+    result.fill(0.0f);
+    for (std::size_t first = 0; first < total; first += static_cast<std::size_t>(pass.batch)) {
+      const std::size_t count = std::min(total - first, static_cast<std::size_t>(pass.batch));
+      const auto split = [&](std::size_t i) {
+        return std::array<std::size_t, 3>{i % per_axis, i / per_axis % per_axis, i / per_axis / per_axis};
+      };
+      const torch::Tensor output = guarded([&] {
+        const c10::InferenceMode inference;
+        const auto b = static_cast<std::int64_t>(block);
+        torch::Tensor input = torch::empty({static_cast<std::int64_t>(count), 1, b, b, b}, torch::kFloat);
+        for (std::size_t i = 0; i < count; ++i) {
+          const auto [ix, iy, iz] = split(first + i);
+          cut_block(map, axis.starts[ix], axis.starts[iy], axis.starts[iz], block, scale.mean, scale.scale,
+                    input.data_ptr<float>() + i * volume);
+        }
+        return network_->forward(input.to(device_)).to(torch::kCPU).contiguous();
+      });
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto [ix, iy, iz] = split(first + i);
+        add_block(output.const_data_ptr<float>() + i * volume, axis, ix, axis, iy, axis, iz, result);
+      }
+    }
+    for (auto& v : result.data) {
+      v = v * scale.scale + scale.mean;
+      if (!std::isfinite(v))
+        throw SystemError(Problem{info_.path, "output of the network", std::to_string(v), "finite values",
+                                  "run cryored weights to verify the file; try --precision float32"});
+    }
+    return result;
+  }
+
+  /// LibTorch's exceptions become ours.
+  template <typename Action>
+  auto guarded(Action action) -> decltype(action()) {
+    try {
+      return action();
+    } catch (const c10::OutOfMemoryError& e) {
+      throw OutOfMemory{e.what_without_backtrace()};
+    } catch (const c10::Error& e) {
+      const std::string what = e.what_without_backtrace();
+      if (what.find("allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
+        throw OutOfMemory{what};
+      if (device_.is_cuda()) throw SystemError(explain_gpu_failure(choice_, what));
+      throw SystemError(Problem{choice_.text, "LibTorch", what, "", "report this with the map's size and the weights"});
+    } catch (const std::bad_alloc&) {
+      throw OutOfMemory{"allocation failed"};
+    }
+  }
+
+  DenoiserOptions options_;
+  DeviceChoice choice_;
+  c10::Device device_;
+  WeightsInfo info_;
+  UNet3d network_{nullptr};
+  Pass pass_;
+};
+
+}  // namespace
+
+int default_block(const UNetConfig& config, int training_block, std::size_t map_edge) {
+  const auto multiple = static_cast<std::size_t>(config.multiple());
+  const std::size_t whole = std::max((map_edge + multiple - 1) / multiple * multiple, 2 * multiple);
+  const auto usual = std::max(static_cast<std::size_t>(training_block), 2 * multiple);
+  return static_cast<int>(3 * whole <= 4 * usual ? whole : usual);
+}
+
+std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,
+                              Precision precision) {
+  const std::uint64_t map = map_edge * map_edge * map_edge, edge = static_cast<std::uint64_t>(block);
+  const bool full = precision == Precision::float32;
+  // bf16 convolutions keep part of their sums in float32.
+  const auto channels = static_cast<std::uint64_t>(config.in_channels + (full ? 10 : 12) * config.width);
+  return 4 * map + static_cast<std::uint64_t>(batch) * edge * edge * edge * (8 + (full ? 4 : 2) * channels) +
+         4 * static_cast<std::uint64_t>(unet_parameters(config)) + (64u << 20);
+}
+
+std::unique_ptr<BlockDenoiser> make_denoiser(const std::string& weights_path, const DenoiserOptions& options) {
+  return std::make_unique<UNetDenoiser>(weights_path, options);
+}
+
+}  // namespace cryored

@@ -1,0 +1,68 @@
+#pragma once
+// The network as a Denoiser: whole maps of any box, in overlapping blocks. Free of torch.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/reconstruct/denoiser.hpp"
+#include "models/unet_config.hpp"
+#include "models/weights_file.hpp"
+
+namespace cryored {
+
+/// bf16: convolutions in bfloat16, everything outside the network and the residual sum in float32.
+/// Changes the correction by about 1 % of its root mean square (tested: at most 3 %); faster where the
+/// processor has bfloat16 instructions (avx512_bf16, amx_bf16) or on a GPU, slower elsewhere.
+enum class Precision { float32, bf16 };
+
+struct DenoiserOptions {
+  std::string device = "auto";  ///< auto, cpu, cuda, cuda:N (see choose_device)
+  Precision precision = Precision::float32;
+  int block = 0;     ///< edge in voxels, a multiple of the network's (16 for 5 levels); 0: see default_block
+  int overlap = -1;  ///< voxels shared by neighbouring blocks at least; -1: a quarter of the block
+  int batch = 0;     ///< blocks in one call of the network; 0: 1 on the CPU, 4 on a GPU
+  std::uint64_t memory_limit = 0;  ///< bytes that denoise() may take, see denoiser_memory; 0: no limit
+  int threads = 0;                 ///< of the CPU, for the whole process; 0 leaves LibTorch's own choice
+};
+
+/// The block used where none is given: that of the training, or the whole map (rounded up to the
+/// network's multiple) where it is at most a third longer, so that a molecule is not cut apart.
+int default_block(const UNetConfig& config, int training_block, std::size_t map_edge);
+
+/// Upper bound on the memory that denoise() takes beyond its argument, the program itself
+/// (LibTorch: 0.3 GB) and the loaded weights; bytes:
+///   4 N^3 (the result) + batch * b^3 * (8 + s * (in_channels + c * width)) + 4 * parameters + 64 MiB
+/// with block edge b, s = 4, c = 10 for float32, s = 2, c = 12 for bf16. The widest moment is the first level of the
+/// decoder, where skip connection, joined input, reordered copies and output coexist; three of
+/// the c are for what the heap keeps between them. Convolutions hold a reordered copy of the parameters.
+std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,
+                              Precision precision);
+
+class BlockDenoiser : public Denoiser {
+ public:
+  virtual const WeightsInfo& weights() const = 0;
+  /// "CPU", "GPU 0: ..." and why, for the log.
+  virtual std::string device_text() const = 0;
+
+  /// Of the last denoise(): what memory, limit and device led to.
+  struct Pass {
+    int block = 0, overlap = 0, batch = 0;
+    long blocks = 0;
+    double seconds = 0;
+  };
+  virtual const Pass& last_pass() const = 0;
+};
+
+/// Loads and verifies the weights, decides on the device and makes it ready.
+///
+/// denoise(): voxels are divided by map_scale() of the whole map under the rule in the metadata,
+/// cut into blocks (blocks.hpp; zeros beyond the map), sent through the network, blended and multiplied
+/// back. Maps are cubic, of any edge from 1. The CPU's result is the same in every run with the same
+/// number of threads. A GPU that runs out of memory is tried again with smaller batches, then blocks.
+///
+/// Throws InputError (weights, NaN or infinity in the map), UsageError (options, map not cubic, memory
+/// limit too small for the smallest block), SystemError (device).
+std::unique_ptr<BlockDenoiser> make_denoiser(const std::string& weights_path, const DenoiserOptions& options = {});
+
+}  // namespace cryored

@@ -1,0 +1,107 @@
+#pragma once
+// Weights of a network as one file, `<name>.crw`: no code inside, every length checked.
+//
+//   byte 0    8 bytes   "CRWEIGHT"
+//        8    uint32    version, 1
+//       12    uint32    zero
+//       16    uint64    J, length of the JSON text; T = 32 + J is a multiple of 64
+//       24    uint64    D, length of the tensor data
+//       32    J bytes   JSON (UTF-8), filled up with spaces
+//        T    D bytes   tensors, row-major, each starting at a multiple of 64 from T, gaps zero
+//      T+D    32 bytes  SHA-256 of everything before it
+//
+// All numbers little-endian. The JSON object holds "architecture", "voxel_size_A",
+// "block", "normalisation", "name", "licence", "date", and, free in form, "training"
+// and "metrics"; "parameters" is the table [{name, shape, dtype, offset}], in file order.
+//
+// Free of torch: listing and verifying weights starts nothing heavy. models/unet_weights.hpp
+// joins it to the network.
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/normalise.hpp"
+#include "models/unet_config.hpp"
+
+namespace cryored {
+
+enum class StoredType { float32, float16 };
+
+/// One tensor of the table.
+struct StoredTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  StoredType type = StoredType::float32;
+  std::uint64_t offset = 0;  ///< bytes from the start of the tensor data
+
+  std::uint64_t elements() const;
+  std::uint64_t bytes() const { return elements() * (type == StoredType::float32 ? 4 : 2); }
+};
+
+/// The header of a weights file, checked.
+struct WeightsInfo {
+  std::string path;           ///< or the name given to parse_weights
+  std::string name;           ///< "denoiser-2.5A"
+  std::string licence, date;  ///< SPDX identifier; ISO 8601 day
+  UNetConfig architecture;
+  double voxel_size = 0;  ///< A per voxel of the maps it was trained on
+  int block = 0;          ///< edge of the training blocks in voxels
+  Normalisation normalisation = Normalisation::contrast;
+  nlohmann::json training, metrics;
+  std::vector<StoredTensor> tensors;
+  std::string sha256;  ///< of the file's content, lower-case hexadecimal
+  std::uint64_t file_bytes = 0, data_start = 0;
+
+  std::int64_t parameters() const;  ///< sum of all elements
+};
+
+/// Header and digest as stated in the file, without reading the tensors: for lists.
+/// Throws InputError naming file, field, value, what is allowed and the remedy.
+WeightsInfo read_weights_info(const std::string& path);
+
+/// The same, and the digest is computed and compared. Throws InputError also when they differ.
+WeightsInfo verify_weights(const std::string& path);
+
+/// A whole file in memory: checks everything including the digest; `name` is used in messages.
+WeightsInfo parse_weights(std::span<const std::byte> file, const std::string& name);
+
+/// parse_weights without the digest: what a fuzzer must reach. Not for files from outside.
+WeightsInfo parse_weights_structure(std::span<const std::byte> file, const std::string& name);
+
+/// Content of a file for parse_weights; throws InputError (missing, unreadable, larger than 4 GiB).
+std::vector<std::byte> read_weights_bytes(const std::string& path);
+
+/// Values of one tensor of a parsed file as float32.
+std::vector<float> tensor_values(std::span<const std::byte> file, const WeightsInfo& info, const StoredTensor& tensor);
+
+/// A tensor to be written.
+struct TensorSource {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+/// The bytes of a weights file. Uses of `info`: name, licence, date, architecture, voxel_size,
+/// block, normalisation, training, metrics. Throws UsageError when a required field is missing
+/// or out of range, or a value is not finite or does not fit in float16.
+std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector<TensorSource>& tensors,
+                                      StoredType type = StoredType::float32);
+
+/// Folders searched for weights, in order: $CRYORED_WEIGHTS (a file or a folder), then
+/// share/cryored/weights beside the running program's bin folder, then, in builds of a
+/// source tree only, models/weights of that tree.
+std::vector<std::string> weights_search_path();
+
+/// All *.crw files on the search path, first found first, each file name once.
+std::vector<std::string> list_weights();
+
+/// The file to use. `request`: a path, or the name of a shipped file with or without .crw;
+/// empty: the file that $CRYORED_WEIGHTS names, else denoiser-2.5A.crw. Throws InputError
+/// that lists where it looked.
+std::string find_weights(const std::string& request = {});
+
+}  // namespace cryored

@@ -1,0 +1,73 @@
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "core/base/error.hpp"
+#include "models/weights_file.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDefaultName = "denoiser-2.5A.crw";
+
+/// The .crw files of one entry of the search path (a folder or a file), sorted by name.
+std::vector<std::string> files_at(const std::string& entry) {
+  std::error_code ignored;
+  if (fs::is_regular_file(entry, ignored)) return {entry};
+  std::set<std::string> found;
+  for (fs::directory_iterator it(entry, ignored), end; !ignored && it != end; it.increment(ignored))
+    if (it->path().extension() == ".crw" && fs::is_regular_file(it->path(), ignored)) found.insert(it->path().string());
+  return {found.begin(), found.end()};
+}
+
+}  // namespace
+
+std::vector<std::string> weights_search_path() {
+  std::vector<std::string> path;
+  if (const char* variable = std::getenv("CRYORED_WEIGHTS"); variable && *variable) path.emplace_back(variable);
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) path.push_back((program.parent_path().parent_path() / "share" / "cryored" / "weights").string());
+#ifdef CRYORED_SOURCE_WEIGHTS
+  path.emplace_back(CRYORED_SOURCE_WEIGHTS);
+#endif
+  return path;
+}
+
+std::vector<std::string> list_weights() {
+  std::vector<std::string> files;
+  std::set<std::string> names;
+  for (const auto& entry : weights_search_path())
+    for (const auto& file : files_at(entry))
+      if (names.insert(fs::path(file).filename().string()).second) files.push_back(file);
+  return files;
+}
+
+std::string find_weights(const std::string& request) {
+  std::error_code ignored;
+  const auto path = weights_search_path();
+  const char* variable = std::getenv("CRYORED_WEIGHTS");
+  if (variable && *variable && !fs::exists(variable, ignored))
+    throw InputError(Problem{"environment variable CRYORED_WEIGHTS", "", variable, "an existing file or folder",
+                             "correct the variable or unset it"});
+  if (!request.empty() && fs::is_regular_file(request, ignored)) return request;
+  const bool is_path = request.find('/') != std::string::npos;
+  if (request.empty() && !path.empty() && fs::is_regular_file(path.front(), ignored)) return path.front();
+  const std::string name = request.empty() ? kDefaultName : request;
+  std::string looked;
+  for (const auto& entry : path) {
+    looked += (looked.empty() ? "" : ", ") + entry;
+    if (is_path) continue;
+    for (const auto& file : files_at(entry)) {
+      const auto found = fs::path(file).filename();
+      if (found == name || found == name + ".crw") return file;
+    }
+  }
+  throw InputError(Problem{is_path ? request : name, "weights file", "no such file",
+                           is_path ? "an existing *.crw file" : "a path, or the name of a *.crw file in " + looked,
+                           "run cryored weights to see which files are found, or set CRYORED_WEIGHTS"});
+}
+
+}  // namespace cryored
