@@ -1,0 +1,106 @@
+#include "training/dataset.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <random>
+#include <set>
+
+#include "core/base/error.hpp"
+#include "training/structures.hpp"
+
+namespace cryored {
+namespace fs = std::filesystem;
+namespace {
+
+struct AxisMap {
+  std::array<int, 3> axis, sign;
+};
+
+/// The 24 proper rotations of the cube as signed permutations of the axes.
+const std::vector<AxisMap>& cube_rotations() {
+  static const std::vector<AxisMap> all = [] {
+    std::vector<AxisMap> list;
+    std::array<int, 3> axis{0, 1, 2};
+    do {
+      const int inversions = (axis[0] > axis[1]) + (axis[0] > axis[2]) + (axis[1] > axis[2]);
+      for (int bits = 0; bits < 8; ++bits) {
+        const std::array<int, 3> sign{bits & 1 ? -1 : 1, bits & 2 ? -1 : 1, bits & 4 ? -1 : 1};
+        const int determinant = (inversions % 2 ? -1 : 1) * sign[0] * sign[1] * sign[2];
+        if (determinant == 1) list.push_back({axis, sign});
+      }
+    } while (std::next_permutation(axis.begin(), axis.end()));
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace
+
+Map turned(const Map& map, int which, int dx, int dy, int dz) {
+  const auto& r = cube_rotations()[static_cast<std::size_t>(which)];
+  const auto n = static_cast<long>(map.nx);
+  Map out(map.nx, map.nx, map.nx);
+  const std::array<int, 3> shift{dx, dy, dz};
+  std::array<long, 3> p{};
+  for (p[2] = 0; p[2] < n; ++p[2])
+    for (p[1] = 0; p[1] < n; ++p[1])
+      for (p[0] = 0; p[0] < n; ++p[0]) {
+        std::array<long, 3> q{};
+        for (std::size_t a = 0; a < 3; ++a) {
+          // Voxel n/2 is the centre of rotation: -v of offset v - n/2 stays on the grid modulo n.
+          const auto from = static_cast<std::size_t>(r.axis[a]);
+          const long v = (p[from] + shift[from] - n / 2) * r.sign[a] + n / 2;
+          q[a] = ((v % n) + n) % n;
+        }
+        out(static_cast<std::size_t>(p[0]), static_cast<std::size_t>(p[1]), static_cast<std::size_t>(p[2])) =
+            map(static_cast<std::size_t>(q[0]), static_cast<std::size_t>(q[1]), static_cast<std::size_t>(q[2]));
+      }
+  return out;
+}
+
+PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule) : rule_(rule) {
+  std::vector<std::string> files;
+  if (fs::is_directory(folder))
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+      if (entry.path().extension() == ".pairs" &&
+          is_validation(cryored::structure_id(entry.path().string())) == (part == Part::validation))
+        files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) {
+    shards_.emplace_back(file);
+    ids_.push_back(cryored::structure_id(file));
+    for (std::size_t r = 0; r < shards_.back().size(); ++r) entries_.push_back({shards_.size() - 1, r});
+  }
+  if (entries_.empty())
+    throw InputError(Problem{folder, "training pairs", "none", "shards *.pairs of this part of the structures",
+                             "make them with cryored-pairs"});
+}
+
+std::vector<std::string> PairDataset::structures() const {
+  const std::set<std::string> unique(ids_.begin(), ids_.end());
+  return {unique.begin(), unique.end()};
+}
+
+Example PairDataset::example(std::size_t i) const {
+  const auto [shard, record] = entries_.at(i);
+  TrainingPair pair = shards_[shard].read(record);
+  const float scale = map_scale(pair.input, rule_).scale;
+  for (Map* map : {&pair.input, &pair.target})
+    for (float& v : map->data) v /= scale;
+  return {std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution};
+}
+
+Example PairDataset::augmented(std::uint64_t seed, std::uint64_t draw) const {
+  std::mt19937_64 rng(seed * 0x9E3779B97F4A7C15ull + draw);
+  const auto below = [&](int n) { return static_cast<int>(rng() % static_cast<std::uint64_t>(n)); };
+  Example e = example(rng() % entries_.size());
+  const int n = static_cast<int>(e.input.nx), which = below(24);
+  const int kind = below(10), reach = kind < 7 ? 2 : kind < 9 ? n / 8 : n / 2;
+  const int dx = below(2 * reach + 1) - reach, dy = below(2 * reach + 1) - reach, dz = below(2 * reach + 1) - reach;
+  e.input = turned(e.input, which, dx, dy, dz);
+  e.target = turned(e.target, which, dx, dy, dz);
+  return e;
+}
+
+}  // namespace cryored
