@@ -1,0 +1,137 @@
+// cryored fsc: Fourier shell correlation of two maps.
+
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/map_input.hpp"
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/report/plot.hpp"
+
+namespace cryored {
+namespace {
+
+constexpr double thresholds[] = {0.5, 0.143};
+
+void require_same_size(const Map& map, const std::string& path, const Map& first, const std::string& first_path) {
+  if (map.nx == first.nx && map.nz == first.nz) return;
+  throw InputError(Problem{path, "dimensions", dimensions_text(map), dimensions_text(first) + " as in " + first_path,
+                           "compare maps of the same box"});
+}
+
+double choose_pixel_size(const Settings& settings, const MrcHeader& a, const MrcHeader& b) {
+  const double size = input_pixel_size(settings, a, settings.arguments[0]);
+  if (!settings.has("pixel-size") && b.pixel_size > 0 && std::abs(size - b.pixel_size) > 1e-3 * size)
+    throw InputError(Problem{settings.arguments[1], "header word cella (pixel size)", std::to_string(b.pixel_size),
+                             std::to_string(size) + " as in " + settings.arguments[0],
+                             "give --pixel-size when the maps do lie on the same grid"});
+  return size;
+}
+
+struct Crossing {
+  double threshold, shell, resolution;
+  bool reached;  ///< false: the curve stays above the threshold up to Nyquist
+};
+
+Crossing find_crossing(const std::vector<double>& curve, double threshold, std::size_t box, double pixel_size) {
+  bool below = false;
+  for (std::size_t s = 1; s < curve.size(); ++s) below = below || curve[s] < threshold;
+  const double shell = crossing_shell(curve, threshold);
+  return {threshold, shell, shell_resolution(shell, box, pixel_size), below};
+}
+
+std::string plot(const std::vector<double>& curve, std::size_t box, double pixel_size, const Settings& settings) {
+  PlotSeries series;
+  series.name = settings.has("mask") ? "FSC within the mask" : "FSC";
+  for (std::size_t s = 1; s < curve.size(); ++s) {
+    series.x.push_back(static_cast<double>(s) / (static_cast<double>(box) * pixel_size));
+    series.y.push_back(curve[s]);
+  }
+  PlotOptions options;
+  options.title = "Fourier shell correlation";
+  options.x_label = "resolution (A)";
+  options.y_label = "FSC";
+  options.resolution_axis = true;
+  options.thresholds = {{0.5, "0.5"}, {0.143, "0.143"}};
+  return line_plot_svg({series}, options);
+}
+
+int run(const Settings& settings) {
+  MrcHeader header_a, header_b, header_mask;
+  Map a = read_finite_map(settings.arguments[0], header_a, true);
+  Map b = read_finite_map(settings.arguments[1], header_b, true);
+  require_same_size(b, settings.arguments[1], a, settings.arguments[0]);
+  const double pixel_size = choose_pixel_size(settings, header_a, header_b);
+  if (settings.has("mask")) {
+    const Map mask = read_finite_map(settings.text("mask"), header_mask, true);
+    require_same_size(mask, settings.text("mask"), a, settings.arguments[0]);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a.data[i] *= mask.data[i];
+      b.data[i] *= mask.data[i];
+    }
+  }
+  const std::size_t box = a.nx;
+  const std::vector<double> curve = fsc(a, b);
+  if (settings.has("plot")) write_text_atomically(settings.text("plot"), plot(curve, box, pixel_size, settings));
+
+  std::vector<Crossing> crossings;
+  for (const double threshold : thresholds) crossings.push_back(find_crossing(curve, threshold, box, pixel_size));
+  if (settings.flag("json")) {
+    nlohmann::ordered_json out{{"box", box}, {"pixel_size_A", pixel_size}, {"masked", settings.has("mask")}};
+    for (const auto& c : crossings)
+      out["crossings"].push_back(
+          {{"threshold", c.threshold}, {"shell", c.shell}, {"resolution_A", c.resolution}, {"reached", c.reached}});
+    out["fsc"] = curve;
+    std::cout << out.dump(2) << "\n";
+    return 0;
+  }
+  std::ostringstream text;
+  text << "# shell  resolution_A  FSC\n" << std::fixed;
+  for (std::size_t s = 0; s < curve.size(); ++s) {
+    text.width(7);
+    text << s;
+    text.width(14);
+    text.precision(3);
+    if (s == 0)
+      text << "inf";
+    else
+      text << shell_resolution(static_cast<double>(s), box, pixel_size);
+    text.width(11);
+    text.precision(5);
+    text << curve[s] << "\n";
+  }
+  for (const auto& c : crossings) {
+    text.precision(3);
+    text << "# FSC " << c.threshold << ": ";
+    text.precision(2);
+    text << (c.reached ? "" : "not crossed up to Nyquist, ") << c.resolution << " A\n";
+  }
+  std::cout << text.str();
+  return 0;
+}
+
+}  // namespace
+
+Command fsc_command() {
+  OptionSpec mask{"mask", OptionKind::path, "M.mrc", "", "real-space mask, multiplied with both maps first"};
+  OptionSpec picture{"plot", OptionKind::path, "FILE.svg", "", "write the curve as an SVG picture"};
+  mask.persistent = picture.persistent = false;
+  CommandSpec spec;
+  spec.program = "cryored fsc";
+  spec.arguments = "A.mrc B.mrc";
+  spec.summary = "Fourier shell correlation of two maps";
+  spec.details =
+      "Prints the curve, shell by shell, and the resolution at its first crossing of 0.5 and 0.143. Shell s holds the "
+      "Fourier coefficients whose distance from the origin rounds to s; its resolution is box x pixel size / s.";
+  spec.minimum_arguments = spec.maximum_arguments = 2;
+  spec.options = {mask, picture, pixel_size_option("the one in the header of the first map"),
+                  json_option("print JSON")};
+  return {"fsc", spec, run};
+}
+
+}  // namespace cryored

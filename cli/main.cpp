@@ -1,0 +1,78 @@
+// cryored: one program, one subcommand per file of cli/commands/.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "cli/command.hpp"
+#include "cli/denoise_library.hpp"
+#include "core/base/error.hpp"
+
+namespace {
+
+using namespace cryored;
+
+std::string overview(const std::vector<Command>& commands) {
+  std::string text =
+      "Usage: cryored COMMAND [arguments] [options]\n\n"
+      "Cryo-EM reconstruction with a learned prior, for RELION's --external_reconstruct.\n\nCommands:\n";
+  for (const auto& command : commands)
+    text += "  " + command.name + std::string(14 - command.name.size(), ' ') + command.spec.summary + "\n";
+  text += "\ncryored COMMAND --help explains one command; --version prints the version.\n";
+  return text;
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  auto commands = all_commands();
+  if (words.empty()) throw UsageError(Problem{"cryored", "command", "none", "see the list of cryored --help", ""});
+  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    std::cout << overview(commands);
+    return 0;
+  }
+  const std::string name = words[0] == "--version" ? "version" : words[0];
+  std::vector<std::string> names;
+  for (const auto& command : commands) {
+    names.push_back(command.name);
+    if (command.name != name) continue;
+    const std::vector<std::string> rest(words.begin() + 1, words.end());
+    const Settings settings = parse_options(command.spec, rest, persistent_options());
+    if (settings.help) {
+      std::cout << help_text(command.spec);
+      return 0;
+    }
+    return command.run(settings);
+  }
+  const std::string near = nearest_name(name, names);
+  std::string list;
+  for (const auto& one : names) list += (list.empty() ? "" : ", ") + one;
+  throw UsageError(Problem{"cryored", "unknown command", name, list,
+                           near.empty() ? "see cryored --help" : "did you mean cryored " + near + "?"});
+}
+
+int fail(const std::string& message, int code) {
+  std::cout.flush();
+  std::cerr << "cryored: error: " << message << std::endl;
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit becomes an error of write(), not our end
+  try {
+    const int code = dispatch({argv + 1, argv + argc});
+    std::cout.flush();
+    if (!std::cout) return fail("standard output: cannot be written. Remedy: see whether its disk is full", 1);
+    // LibTorch's tear-down at exit takes time and brings nothing: all results are on disk.
+    if (DenoiseLibrary::is_loaded()) _exit(code);
+    return code;
+  } catch (const Error& error) {
+    return fail(error.what(), error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory. Remedy: free memory on this machine, or reconstruct fewer maps at once", 1);
+  } catch (const std::exception& error) {
+    return fail(std::string("internal fault: ") + error.what() + ". Remedy: please report this message", 1);
+  }
+}

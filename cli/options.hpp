@@ -1,0 +1,113 @@
+#pragma once
+// The one option parser of all programs (on Boost.Program_options).
+//
+// Sources, strongest first: command line, environment variable CRYORED_<OPTION>,
+// config files ($CRYORED_CONFIG alone if set, else ./cryored.conf over the user's
+// ~/.config/cryored/cryored.conf), built-in default. Every value keeps where it came from,
+// and every value in force is checked before any work starts. See docs/options.md.
+
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cryored {
+
+enum class OptionKind {
+  flag,     ///< --name and --no-name on the command line; yes/no elsewhere
+  text,     ///< any text
+  path,     ///< a file or folder, relative to the working directory
+  integer,  ///< whole number within [minimum, maximum]
+  number,   ///< decimal number within [minimum, maximum]
+  choice,   ///< one of `choices`
+  range,    ///< two resolutions in A, coarse first: "10:4.5"
+  device,   ///< auto, cpu, cuda or cuda:N
+};
+
+struct OptionSpec {
+  std::string name;  ///< long name without dashes: "fsc-threshold"
+  OptionKind kind = OptionKind::text;
+  std::string metavar;        ///< shown in the help: "--lambda L"; empty for flags
+  std::string default_value;  ///< as a user would write it; empty = unset
+  std::string help;
+  std::vector<std::string> choices = {};
+  double minimum = -std::numeric_limits<double>::infinity();
+  double maximum = std::numeric_limits<double>::infinity();
+  bool persistent = true;  ///< may also come from the environment and config files
+};
+
+/// What a subcommand accepts; also the source of its --help text.
+struct CommandSpec {
+  std::string program;    ///< "cryored reconstruct"
+  std::string arguments;  ///< "STAR"
+  std::string summary;    ///< one line, for the list of commands
+  std::string details;    ///< paragraphs of the help, separated by blank lines
+  int minimum_arguments = 0;
+  int maximum_arguments = 0;
+  std::vector<OptionSpec> options;
+};
+
+/// Weakest first.
+enum class SourceLevel { built_in, user_file, project_file, named_file, environment, command_line };
+
+struct Source {
+  SourceLevel level = SourceLevel::built_in;
+  std::string text;  ///< for messages: "environment variable CRYORED_LAMBDA", "cryored.conf:3"
+};
+
+/// The values in force for one run of one command.
+class Settings {
+ public:
+  std::vector<std::string> arguments;  ///< positional
+  bool help = false;                   ///< --help was given; nothing else is checked then
+
+  /// Whether the option has a value at all, and whether it is not merely the default.
+  bool has(const std::string& name) const;
+  bool given(const std::string& name) const;
+  const std::string& text(const std::string& name) const;
+  bool flag(const std::string& name) const;
+  long integer(const std::string& name) const;
+  double number(const std::string& name) const;
+  std::optional<double> optional_number(const std::string& name) const;
+  /// Coarse and fine limit in A.
+  std::pair<double, double> range(const std::string& name) const;
+  const Source& source(const std::string& name) const;
+
+  struct Value {
+    std::string text;
+    Source source;
+  };
+  std::map<std::string, Value> values;  ///< every option of the command; unset ones have empty text
+};
+
+/// A config file as read: key, value and line of each entry.
+struct ConfigEntry {
+  std::string key, value, file;
+  int line = 0;
+};
+/// Reads "key = value" lines; '#' starts a comment line. Throws UsageError (exit 2) with file:line.
+std::vector<ConfigEntry> read_config(const std::string& path);
+
+/// The config files that are in force now, weakest first; a missing $CRYORED_CONFIG throws UsageError.
+std::vector<std::pair<SourceLevel, std::string>> config_files();
+
+/// "fsc-threshold" -> "CRYORED_FSC_THRESHOLD".
+std::string environment_name(const std::string& option);
+
+/// Parses `words` (without the program's name) and merges the other sources. `all_persistent`
+/// lists the options of every command, so that a config file may serve them all and a
+/// misspelt key is still found. Throws UsageError naming the source of the bad value.
+Settings parse_options(const CommandSpec& command, const std::vector<std::string>& words,
+                       const std::vector<OptionSpec>& all_persistent);
+
+/// Checks one value against its spec. Throws UsageError naming `source`.
+void check_value(const OptionSpec& option, const std::string& value, const Source& source);
+
+/// The committed help text of a command (docs/help/), wrapped at 100 columns.
+std::string help_text(const CommandSpec& command);
+
+/// The candidate nearest to `word`, empty when none is near.
+std::string nearest_name(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace cryored

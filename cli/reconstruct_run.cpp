@@ -1,0 +1,255 @@
+#include "cli/reconstruct_run.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <tuple>
+
+#include "cli/denoise_library.hpp"
+#include "cli/network_options.hpp"
+#include "cli/signals.hpp"
+#include "cli/threads.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/reconstruct.hpp"
+#include "core/reconstruct/request.hpp"
+#include "models/device.hpp"
+
+namespace cryored {
+namespace {
+
+/// Seconds of each stage, in order.
+class Stages {
+ public:
+  /// Ends the stage that began with the last call.
+  void end(const std::string& name) {
+    const auto now = Clock::now();
+    add(name, seconds(last_, now));
+    last_ = now;
+  }
+  void add(const std::string& name, double value) { record_[name] = value; }
+  double total() const { return seconds(start_, Clock::now()); }
+  const Json& record() const { return record_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::time_point a, Clock::time_point b) {
+    return std::chrono::duration<double>(b - a).count();
+  }
+  Clock::time_point start_ = Clock::now(), last_ = start_;
+  Json record_ = Json::object();
+};
+
+std::string number(double value, const char* format) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+Json optional_number(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
+
+Json request_entry(const ReconstructRequest& request) {
+  return {{"star", request.star_path},
+          {"job_root", request.job_root},
+          {"iteration", request.iteration < 0 ? Json() : Json(request.iteration)},
+          {"half", request.half},
+          {request.is_body ? "body" : "class", request.class_number},
+          {"dimensionality", request.dimensionality},
+          {"box", request.box},
+          {"current_size", request.current_size},
+          {"padding", request.padding},
+          {"tau2_fudge", request.tau2_fudge}};
+}
+
+Json resolution_entry(const ResolutionFigures& figures) {
+  return {{"threshold", figures.threshold},
+          {"nominal_A", optional_number(figures.nominal)},
+          {"nominal_shell", optional_number(figures.nominal_shell)},
+          {"limited_by_cut", figures.limited_by_cut},
+          {"fsc_0.5_A", optional_number(figures.half)},
+          {"last_above_threshold_A", optional_number(figures.last_above)},
+          {"first_shell_below_1_7", figures.first_below_seventh ? Json(*figures.first_below_seventh) : Json()}};
+}
+
+/// One run, filled step by step.
+struct Run {
+  Run(const Settings& in_force, const std::string& star) : settings(in_force), request(read_request(star)) {}
+
+  const Settings& settings;
+  ReconstructRequest request;
+  Stages stages;
+  int thread_count = 1;
+  ReconstructDecision decision;
+  ReconstructReport report;
+  std::unique_ptr<LazyDenoiser> denoiser;  ///< present whenever the options ask for one, loaded or not
+  DeviceChoice device_choice;              ///< where the network runs; meaningful with `denoiser`
+  std::string device;                      ///< "CPU (2 threads)"
+};
+
+// The name that RELION's users know: run_it004_half1_class001.
+std::string map_name(const ReconstructRequest& request) {
+  std::string name = std::filesystem::path(request.star_path).filename().string();
+  const auto ending = name.find("_external_reconstruct.star");
+  return ending == std::string::npos ? name : name.substr(0, ending);
+}
+
+int choose_threads(const Run& run) {
+  if (run.settings.has("threads")) return static_cast<int>(run.settings.integer("threads"));
+  // The final joined map of an auto-refinement: no half, and the only map with a half-map FSC.
+  bool has_fsc = false;
+  for (std::size_t s = 1; s < run.request.fsc.size(); ++s) has_fsc = has_fsc || run.request.fsc[s] != 0;
+  return share_of_processors(concurrent_runs(run.request.half, run.request.half == 0 && has_fsc));
+}
+
+RedOptions red_options(const Settings& settings) {
+  RedOptions options;
+  const std::string& prior = settings.text("prior");
+  options.prior = prior == "gaussian" ? RedOptions::Prior::gaussian
+                  : prior == "red"    ? RedOptions::Prior::red
+                                      : RedOptions::Prior::cw_red;
+  options.lambda = settings.optional_number("lambda");
+  std::tie(options.range_low, options.range_high) = settings.range("confidence-range");
+  options.fsc_threshold = settings.number("fsc-threshold");
+  options.symmetry = settings.text("symmetry");
+  options.pixel_size = settings.optional_number("pixel-size");
+  options.denoise_joined = settings.flag("denoise-joined");
+  options.gridding.skip_gridding = settings.flag("skip-gridding");
+  return options;
+}
+
+// Weights and device are looked at in every run that may ever need them, lambda 0 or not: a job
+// should not fail in its fifth iteration for what was wrong in the first.
+std::unique_ptr<LazyDenoiser> prepare_denoiser(Run& run) {
+  const Settings& settings = run.settings;
+  if (settings.text("prior") == "gaussian" || !run.decision.plan.denoise) return nullptr;
+  auto denoiser =
+      std::make_unique<LazyDenoiser>(weights_in_force(settings), denoiser_options(settings, run.thread_count));
+  run.device_choice = choose_device(settings.text("device"), survey_gpus());
+  return denoiser;
+}
+
+// RELION reads the result STAR whenever it exists, so one of an earlier run must not survive.
+bool remove_stale_result_star(const ReconstructRequest& request) {
+  std::error_code error;
+  const bool removed = std::filesystem::remove(request.result_star, error);
+  if (error)
+    throw SystemError(Problem{request.result_star, "rlnExtReconsResultStarfile of an earlier run", error.message(),
+                              "a file that can be removed", "remove it: RELION would read it"});
+  return removed;
+}
+
+// Why the denoiser did not run, in the user's own words where an option decided.
+std::string reason(const Run& run) {
+  if (run.report.denoiser_ran) return "";
+  return run.settings.text("prior") == "gaussian" ? "--prior gaussian" : run.decision.why_not;
+}
+
+Json denoiser_entry(const Run& run) {
+  const ReconstructDecision& decision = run.decision;
+  Json entry{{"ran", run.report.denoiser_ran},
+             {"reason", reason(run)},
+             {"lambda", decision.confidence.lambda},
+             {"lambda_from", decision.confidence.source},
+             {"rule", decision.plan.rule},
+             {"result_is_denoised", run.report.denoiser_ran && decision.plan.result_is_denoised},
+             {"symmetry", decision.symmetry.name},
+             {"symmetry_from", decision.symmetry_source}};
+  if (!run.report.denoiser_ran) return entry;
+  entry["lambda_per_shell"] = run.report.lambda;
+  entry["last_denoised_shell"] = run.report.last_denoised_shell;
+  if (const BlockDenoiser* network = run.denoiser->loaded()) {
+    const auto& pass = network->last_pass();
+    entry["blocks"] = {{"count", pass.blocks}, {"edge", pass.block}, {"overlap", pass.overlap}, {"batch", pass.batch}};
+  }
+  return entry;
+}
+
+Json weights_entry(const Run& run) {
+  if (!run.denoiser) return nullptr;
+  const WeightsInfo& info = run.denoiser->weights();
+  return {{"path", info.path},
+          {"name", info.name},
+          {"architecture", info.architecture.name()},
+          {"voxel_size_A", info.voxel_size},
+          {"sha256", info.sha256}};
+}
+
+Json make_record(const Run& run, bool removed_star) {
+  const ReconstructRequest& request = run.request;
+  Json record = start_record();
+  record["program"]["torch"] = run.report.denoiser_ran ? Json(DenoiseLibrary::load().torch_version()) : Json();
+  record["request"] = request_entry(request);
+  record["inputs"] = Json::array();
+  for (const auto* path : {&request.star_path, &request.data_real, &request.data_imag, &request.weight})
+    record["inputs"].push_back(file_entry(*path));
+  record["options"] = options_entry(run.settings);
+  record["pixel_size"] = {{"A", run.decision.pixel_size > 0 ? Json(run.decision.pixel_size) : Json()},
+                          {"source", run.decision.pixel_size_source}};
+  record["resolution"] = resolution_entry(run.decision.resolution);
+  record["denoiser"] = denoiser_entry(run);
+  record["weights"] = weights_entry(run);
+  record["device"] = {{"name", run.device}, {"threads", run.thread_count}};
+  if (run.denoiser) record["device"]["choice"] = run.device_choice.text;
+  record["result"] = file_entry(run.report.result);
+  record["result"]["sha256"] = sha256_file(run.report.result);
+  record["result"]["removed_stale_result_star"] = removed_star;
+  record["beside"] = run.report.beside.empty() ? Json() : file_entry(run.report.beside);
+  record["timings_s"] = run.stages.record();
+  record["timings_s"]["total"] = run.stages.total();
+  return record;
+}
+
+std::string log_line(const Run& run) {
+  const auto& nominal = run.decision.resolution.nominal;
+  const std::string resolution = nominal && std::isfinite(*nominal) ? "nominal resolution " + number(*nominal, "%.2f A")
+                                                                    : std::string("no nominal resolution");
+  const std::string total = number(run.stages.total(), "%.2f s");
+  std::string line = "cryored: " + map_name(run.request) + ": ";
+  if (!run.report.denoiser_ran)
+    return line + "denoiser did not run (" + reason(run) + "), Gaussian prior on " + run.device + ", " + resolution +
+           ", " + total;
+  line += "denoiser ran on " + run.device + ", " + run.settings.text("prior") + ", lambda " +
+          number(run.decision.confidence.lambda, "%.3f") + ", " + resolution + ", " + total + " (denoiser " +
+          number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") + ")";
+  if (!run.report.beside.empty())
+    line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
+  return line;
+}
+
+}  // namespace
+
+ReconstructOutcome run_reconstruction(const std::string& star, const Settings& settings) {
+  Run run(settings, star);
+  const ReconstructRequest& request = run.request;
+  const RedOptions options = red_options(settings);
+  run.decision = decide(request, options);
+  const std::string record_file = record_path(request.result);
+  remove_temporary_files_on_signal({request.result, run.decision.plan.beside, record_file});
+  run.thread_count = choose_threads(run);
+  set_threads(run.thread_count);
+  run.denoiser = prepare_denoiser(run);
+  run.stages.end("prepare");
+
+  const RequestArrays arrays = open_arrays(request);
+  run.stages.end("read");
+  run.report = reconstruct(request, arrays, options, run.decision, run.denoiser.get());
+  for (const auto& [name, seconds] : run.report.seconds) run.stages.add(name, seconds);
+  run.device = "CPU (" + std::to_string(run.thread_count) + (run.thread_count == 1 ? " thread)" : " threads)");
+  if (run.report.denoiser_ran) {
+    run.stages.add("denoiser_load", run.denoiser->load_seconds());
+    run.stages.add("denoiser_pass", run.denoiser->pass_seconds());
+    if (run.device_choice.cuda) run.device = run.device_choice.text;
+  }
+  const Json record = make_record(run, remove_stale_result_star(request));
+  write_record(record_file, record);
+  return {record, log_line(run)};
+}
+
+}  // namespace cryored
