@@ -1,0 +1,140 @@
+#include "benchmarks/refine/cell.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string read_text(const std::string& path, std::size_t limit = std::string::npos) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw SystemError({path, "", "cannot be opened", "a file that can be read", ""});
+  std::string text;
+  char buffer[65536];
+  while (text.size() < limit && file.read(buffer, sizeof buffer).gcount() > 0)
+    text.append(buffer, static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+Json read_json(const std::string& path) {
+  Json json = Json::parse(read_text(path), nullptr, false);
+  if (json.is_discarded())
+    throw InputError({path, "", "no JSON", "the file as this program wrote it", "remove its folder and run again"});
+  return json;
+}
+
+/// Throws when a folder was begun with other settings; writes them, and what may change, when it is new or changed.
+void hold_to(const std::string& path, const Json& wanted, const Json& changeable = Json::object()) {
+  const bool known = fs::exists(path);
+  const Json found = known ? read_json(path) : Json();
+  if (known)
+    for (const auto& [key, value] : wanted.items())
+      if (!found.contains(key) || found[key] != value)
+        throw InputError({path, key, found.contains(key) ? found[key].dump() : "nothing", value.dump(),
+                          "give the options that the folder was begun with, or another output folder"});
+  Json all = wanted;
+  all.update(changeable);
+  if (!known || found != all) write_text_atomically(path, all.dump(2) + "\n");
+}
+
+Json relion_json(const RelionOptions& o) {
+  return {{"ranks", o.ranks},
+          {"threads", o.threads},
+          {"particle_diameter_A", o.particle_diameter},
+          {"initial_resolution_A", o.initial_resolution},
+          {"join_halves_A", o.join_halves},
+          {"padding", o.padding},
+          {"healpix_order", o.healpix_order},
+          {"local_healpix_order", o.local_healpix_order},
+          {"oversampling", o.oversampling},
+          {"offset_range_pixels", o.offset_range},
+          {"offset_step_pixels", o.offset_step},
+          {"max_significant", o.max_significant},
+          {"random_seed", o.random_seed},
+          {"symmetry", o.symmetry},
+          {"extra", o.extra}};
+}
+
+}  // namespace
+
+void prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
+  const Structure structure = read_structure(data.structure);
+  const double field = static_cast<double>(data.options.box) * data.options.pixel_size;
+  // RELION wants the mask inside the box; its soft edge takes five pixels on each side.
+  data.diameter = std::min(std::ceil(2 * structure.radius + 10), std::floor(field - 10 * data.options.pixel_size));
+  fs::create_directories(data.folder);
+  const ParticleOptions& o = data.options;
+  hold_to((fs::path(data.folder) / "dataset.json").string(), {{"structure_sha256", sha256_file(data.structure)},
+                                                              {"box", o.box},
+                                                              {"pixel_size_A", o.pixel_size},
+                                                              {"count", o.count},
+                                                              {"snr", o.snr},
+                                                              {"shift_sigma_pixels", o.shift_sigma},
+                                                              {"b_factor_A2", o.b_factor},
+                                                              {"start_resolution_A", o.start_resolution},
+                                                              {"seed", o.seed}});
+  const std::string done = (fs::path(data.folder) / "complete").string();
+  if (fs::exists(done)) return;
+  simulate_particles(structure, data.options, data.folder, progress);
+  write_text_atomically(done, "");
+}
+
+RefineMode refine_mode(const std::string& name, const std::string& program, const std::string& options) {
+  if (name == "plain") return {name, ""};
+  std::string prior;
+  if (name == "gaussian") prior = "--prior gaussian";
+  if (name == "red") prior = "--prior red --lambda 1";
+  if (name == "cw-red") prior = "--prior cw-red";
+  if (prior.empty()) throw UsageError({"mode", "", name, "plain, gaussian, red or cw-red", ""});
+  // RELION puts the value before the STAR file in a shell line.
+  std::string quoted = "'";
+  for (const char c : program) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  quoted += "'";
+  const bool plain_word =
+      program.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-") ==
+      std::string::npos;
+  return {name, (plain_word ? program : quoted) + " " + prior + (options.empty() ? "" : " " + options)};
+}
+
+CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
+                    const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled) {
+  fs::create_directories(cell.folder);
+  RelionJob job;
+  job.folder = cell.folder;
+  job.particles = fs::absolute(fs::path(data.folder) / "particles.star").lexically_normal().string();
+  job.reference = fs::absolute(fs::path(data.folder) / "initial.mrc").lexically_normal().string();
+  job.options = cell.relion;
+  if (job.options.particle_diameter <= 0) job.options.particle_diameter = data.diameter;
+  job.external = cell.mode.external;
+  hold_to((fs::path(cell.folder) / "cell.json").string(),
+          {{"schema", "cryored-refine-cell"},
+           {"version", 1},
+           {"mode", cell.mode.name},
+           {"external_reconstruct", job.external},
+           {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
+           {"relion", relion_json(job.options)}},
+          {{"stop_rule", {{"max_iterations", job.options.max_iterations}, {"max_seconds", job.options.max_seconds}}}});
+
+  CellResult result;
+  result.end = run_relion(job, report, cancelled);
+  result.timeline = read_timeline(cell.folder);
+  if (result.end == RunEnd::cancelled) return result;
+  result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
+  result.score = score_refinement(cell.folder, truth);
+  write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
+  return result;
+}
+
+}  // namespace cryored
