@@ -1,0 +1,171 @@
+// cryored doctor, env and config.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/reconstruct_fixture.hpp"
+
+namespace cryored_test {
+namespace {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+class DoctorTest : public ReconstructTest {
+ protected:
+  void make_map(const std::string& stem, const Words& words) {
+    files.stem = stem;
+    files.write();
+    ASSERT_EQ(run(call(words)).code, 0);
+  }
+  Outcome doctor() const { return run(Words{cryored(), "doctor", scratch.path(), "--json"}); }
+};
+
+TEST_F(DoctorTest, SeesThatEveryMapWasMadeByCryored) {
+  make_map("run_it001_half1_class001", {"--prior", "gaussian"});
+  make_map("run_it001_half2_class001", {"--prior", "red", "--device", "cpu", "--weights", CRYORED_TEST_WEIGHTS});
+  const Outcome outcome = doctor();
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["good"], true);
+  ASSERT_EQ(json["maps"].size(), 2u);
+  EXPECT_EQ(json["maps"][0]["made_by"], "cryored, Gaussian");
+  EXPECT_EQ(json["maps"][1]["made_by"], "cryored, denoised");
+  EXPECT_EQ(json["maps"][1]["lambda"], 1.0);
+  EXPECT_EQ(json["maps"][1]["iteration"], 1);
+}
+
+TEST_F(DoctorTest, SeesThatAnotherProgramMadeTheMap) {
+  make_map("run_it001_half1_class001", {"--prior", "gaussian"});
+  files.stem = "run_it002_half1_class001";
+  files.write();
+  write_mrc_file(files.result(), 4, 4, 4, std::vector<float>(64, 1.f), 1);
+  const Outcome outcome = doctor();
+  EXPECT_EQ(outcome.code, 1);
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["maps"][1]["made_by"], "not cryored");
+  EXPECT_NE(json["remedy"].get<std::string>().find("RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"), std::string::npos);
+}
+
+TEST_F(DoctorTest, SeesThatTheMapWasOverwritten) {
+  make_map("run_it001_half1_class001", {"--prior", "gaussian"});
+  patch_float(files.result(), 100, 42.f);  // same size, and the record still beside it
+  const Json json = Json::parse(doctor().out);
+  EXPECT_EQ(json["maps"][0]["made_by"], "not cryored");
+  EXPECT_NE(json["maps"][0]["note"].get<std::string>().find("overwritten"), std::string::npos);
+}
+
+TEST_F(DoctorTest, SeesAMissingMapAndABrokenRecord) {
+  make_map("run_it001_half1_class001", {"--prior", "gaussian"});
+  write_file(files.record(), "{ \"schema\": ");
+  files.stem = "run_it002_half1_class001";
+  files.write();
+  const Outcome outcome = doctor();
+  EXPECT_EQ(outcome.code, 1);
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["maps"][0]["made_by"], "not cryored");
+  EXPECT_NE(json["maps"][0]["note"].get<std::string>().find("cannot be read"), std::string::npos);
+  EXPECT_EQ(json["maps"][1]["made_by"], "no map");
+}
+
+TEST_F(DoctorTest, SeesIterationsInWhichRelionAskedNobody) {
+  make_map("run_it001_half1_class001", {"--prior", "gaussian"});
+  for (const char* name :
+       {"run_it000_half1_class001.mrc", "run_it001_half1_class001.mrc", "run_it002_half1_class001.mrc"})
+    write_file(scratch / name, "a map");
+  const Outcome outcome = doctor();
+  EXPECT_EQ(outcome.code, 1);
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["iterations_not_asked"], Json::array({2}));
+  EXPECT_NE(json["remedy"].get<std::string>().find("--external_reconstruct"), std::string::npos);
+}
+
+TEST_F(DoctorTest, SeesAJobWithoutTheOption) {
+  write_file(scratch / "run_it001_optimiser.star",
+             "# version 30001\n\n# RELION optimiser; version 3.1.3\n# --o run --i particles.star --auto_refine\n");
+  write_file(scratch / "run_it001_class001.mrc", "a map");
+  const Outcome outcome = doctor();
+  EXPECT_EQ(outcome.code, 1);
+  const Json json = Json::parse(outcome.out);
+  EXPECT_NE(json["text"].get<std::string>().find("no external program"), std::string::npos);
+  EXPECT_NE(json["command_line"].get<std::string>().find("--auto_refine"), std::string::npos);
+}
+
+TEST_F(DoctorTest, RefusesWhatIsNoJob) {
+  EXPECT_EQ(run(Words{cryored(), "doctor", scratch / "none"}).code, 1);
+  EXPECT_EQ(run(Words{cryored(), "doctor", scratch.path()}).code, 1);
+}
+
+TEST_F(DoctorTest, ChecksTheMachine) {
+  Invocation invocation;
+  invocation.words = {cryored(), "doctor", "--json", "--device", "cpu", "--weights", CRYORED_TEST_WEIGHTS};
+  invocation.folder = scratch.path();
+  // A stand-in for RELION, so that the test needs none.
+  std::filesystem::create_directory(scratch / "bin");
+  write_file(scratch / "bin/relion_refine", "#!/bin/sh\necho 'RELION version: 3.1.3 '\n");
+  std::filesystem::permissions(scratch / "bin/relion_refine", std::filesystem::perms::owner_all);
+  invocation.environment["PATH"] = scratch / "bin:/usr/bin:/bin";
+  invocation.environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = "'" + plugin() + "' --lambda 0.5";
+  const Outcome outcome = run(invocation);
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  std::map<std::string, Json> by_subject;
+  for (const auto& finding : Json::parse(outcome.out)) by_subject[finding["subject"]] = finding;
+  for (const char* subject : {"RELION", "variable", "cryored", "LibTorch", "weights", "device"})
+    EXPECT_EQ(by_subject[subject]["level"], "good") << by_subject[subject];
+  EXPECT_NE(by_subject["RELION"]["text"].get<std::string>().find("3.1.3"), std::string::npos);
+  EXPECT_EQ(scratch.names(), Words{"bin"}) << "the probe of the folder leaves nothing";
+
+  invocation.environment.erase("RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE");
+  const Outcome unset = run(invocation);
+  EXPECT_EQ(unset.code, 1);
+  EXPECT_NE(unset.out.find("is not set"), std::string::npos) << unset.out;
+}
+
+TEST_F(DoctorTest, EnvPrintsALineThatShellsTake) {
+  const std::string show = "printf '%s' \"$RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE\"";
+  EXPECT_EQ(run(Words{"sh", "-c", "eval \"$('" + cryored() + "' env)\"; " + show}).out, plugin());
+  EXPECT_EQ(run(Words{"sh", "-c", "eval \"$('" + cryored() + "' env -- --lambda 0.5)\"; " + show}).out,
+            plugin() + " --lambda 0.5");
+  EXPECT_EQ(run(Words{cryored(), "env", "--csh"}).out,
+            "setenv RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE " + plugin() + ";\n");
+  EXPECT_NE(run(Words{cryored(), "env"}).out.find("mpirun -x RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"),
+            std::string::npos);
+}
+
+TEST_F(DoctorTest, EnvSurvivesAFolderWithSpaces) {
+  const std::string folder = scratch / "my programs/bin";
+  std::filesystem::create_directories(folder);
+  for (const char* name : {"cryored", "cryored-reconstruct"})
+    std::filesystem::copy_file(std::string(CRYORED_TEST_BIN) + "/" + name, folder + "/" + name);
+  files.write();
+  // What RELION does: the variable's text, a space, the STAR, handed to the shell.
+  const Outcome outcome = run(Words{"sh", "-c",
+                                    "eval \"$('" + folder +
+                                        "/cryored' env -- --prior gaussian)\"; "
+                                        "sh -c \"$RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE " +
+                                        files.star() + "\""});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(exists(files.result()));
+}
+
+TEST_F(DoctorTest, ConfigShowsValuesAndSources) {
+  Invocation invocation;
+  invocation.words = {cryored(), "config", "--lambda", "0.5", "--json"};
+  invocation.folder = scratch.path();
+  write_file(scratch / "cryored.conf", "prior = red\n");
+  invocation.environment = {{"CRYORED_THREADS", "3"}, {"CRYORED_LAMDA", "1"}};
+  const Outcome outcome = run(invocation);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["options"]["lambda"]["value"], "0.5");
+  EXPECT_EQ(json["options"]["lambda"]["source"], "command line");
+  EXPECT_EQ(json["options"]["prior"]["source"], "cryored.conf:1");
+  EXPECT_EQ(json["options"]["threads"]["source"], "environment variable CRYORED_THREADS");
+  EXPECT_EQ(json["options"]["fsc-threshold"]["source"], "default");
+  EXPECT_TRUE(json["options"]["weights"]["value"].is_null());
+  EXPECT_EQ(json["unknown_variables"], Json::array({"CRYORED_LAMDA"}));
+  EXPECT_EQ(json["config_files"], Json::array({"cryored.conf"}));
+}
+
+}  // namespace
+}  // namespace cryored_test

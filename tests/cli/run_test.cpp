@@ -1,0 +1,278 @@
+// Whole runs with a real network: record, log line, when LibTorch is loaded, the other commands.
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/reconstruct_fixture.hpp"
+
+namespace cryored_test {
+namespace {
+
+using Json = nlohmann::json;
+
+double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, power = 0;
+  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    difference += std::pow(double{a[i]} - double{b[i]}, 2);
+    power += double{b[i]} * double{b[i]};
+  }
+  return a.size() == b.size() && power > 0 ? std::sqrt(difference / power) : 1e9;
+}
+
+class RunTest : public ReconstructTest {
+ protected:
+  Outcome reconstruct(std::vector<std::string> words) const {
+    words.insert(words.end(), {"--device", "cpu", "--threads", "2"});
+    Outcome outcome = run(call(words));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome;
+  }
+  Json record() const { return Json::parse(read_file(files.record())); }
+  static const std::string identity, random;
+};
+const std::string RunTest::identity = CRYORED_TEST_WEIGHTS;
+const std::string RunTest::random = CRYORED_TEST_RANDOM_WEIGHTS;
+
+TEST_F(RunTest, TheMapIsTheBlobThatWasPutIn) {
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const auto map = read_mrc_data(files.result());
+  ASSERT_EQ(map.size(), 32u * 32 * 32);
+  const auto highest = std::max_element(map.begin(), map.end()) - map.begin();
+  EXPECT_EQ(highest, (16 * 32 + 16) * 32 + 16) << "the centre N/2";
+}
+
+TEST_F(RunTest, GaussianRecord) {
+  files.write();
+  const Outcome outcome = reconstruct({"--prior", "gaussian", "--skip-gridding"});
+  const Json json = record();
+  EXPECT_EQ(json["schema"], "cryored-record");
+  EXPECT_EQ(json["schema_version"], 1);
+  EXPECT_EQ(json["denoiser"]["ran"], false);
+  EXPECT_EQ(json["denoiser"]["reason"], "--prior gaussian");
+  EXPECT_TRUE(json["weights"].is_null());
+  EXPECT_TRUE(json["program"]["torch"].is_null());
+  EXPECT_EQ(json["request"]["half"], 1);
+  EXPECT_EQ(json["request"]["iteration"], 4);
+  EXPECT_EQ(json["request"]["box"], 32);
+  EXPECT_EQ(json["options"]["skip-gridding"]["value"], "yes");
+  EXPECT_EQ(json["options"]["skip-gridding"]["source"], "command line");
+  EXPECT_EQ(json["options"]["fsc-threshold"]["source"], "default");
+  EXPECT_EQ(json["pixel_size"]["A"], 3.0);
+  EXPECT_EQ(json["inputs"].size(), 4u);
+  EXPECT_EQ(json["inputs"][0]["path"], files.star());
+  EXPECT_EQ(json["inputs"][1]["bytes"], 1024 + 4 * 17 * 32 * 32);
+  EXPECT_EQ(json["result"]["bytes"], std::filesystem::file_size(files.result()));
+  EXPECT_EQ(json["result"]["sha256"].get<std::string>().size(), 64u);
+  EXPECT_EQ(json["device"]["threads"], 2);
+  EXPECT_GT(json["timings_s"]["total"], 0.0);
+  EXPECT_TRUE(json.contains("host") && json.contains("pid") && json.contains("time"));
+  EXPECT_NEAR(json["resolution"]["nominal_A"], 8, 0.05);
+  const Outcome digest = run(std::vector<std::string>{"sha256sum", files.result()});
+  EXPECT_EQ(digest.out.substr(0, 64), json["result"]["sha256"]);
+}
+
+TEST_F(RunTest, CwRedWeighsByTheResolution) {
+  files.fsc_crossing = 8.1;  // within the cut at shell 12 = 8 A
+  files.write();
+  const Outcome outcome = reconstruct({"--weights", random});
+  const Json json = record();
+  EXPECT_EQ(json["denoiser"]["ran"], true);
+  const double resolution = json["resolution"]["nominal_A"], lambda = json["denoiser"]["lambda"];
+  EXPECT_NEAR(resolution, 8.1, 0.1);
+  EXPECT_NEAR(lambda, (10 - resolution) / (10 - 4.5), 1e-6) << "linear between 10 and 4.5 A";
+  EXPECT_EQ(json["weights"]["path"], random);
+  EXPECT_EQ(json["weights"]["sha256"].get<std::string>().size(), 64u);
+  EXPECT_FALSE(json["program"]["torch"].is_null());
+  EXPECT_EQ(json["denoiser"]["lambda_per_shell"].size(), 17u);
+  EXPECT_GT(json["timings_s"]["denoiser_pass"], 0.0);
+  char expected[160];
+  std::snprintf(expected, sizeof expected,
+                "denoiser ran on CPU (2 threads), cw-red, lambda %.3f, nominal resolution %.2f A", lambda, resolution);
+  EXPECT_NE(outcome.out.find(expected), std::string::npos) << outcome.out;
+  EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 1) << outcome.out;
+}
+
+TEST_F(RunTest, LambdaZeroIsTheGaussianMapAndLoadsNoNetwork) {
+  files.fsc_crossing = 15;
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const auto gaussian = read_mrc_data(files.result());
+  const Outcome outcome = reconstruct({"--weights", random});
+  EXPECT_NE(outcome.out.find("denoiser did not run ("), std::string::npos) << outcome.out;
+  EXPECT_LT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-6);
+  EXPECT_TRUE(record()["program"]["torch"].is_null());
+  reconstruct({"--weights", random, "--lambda", "0"});
+  EXPECT_LT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-6);
+}
+
+TEST_F(RunTest, TheDenoiserChangesTheMapAndTheIdentityDoesNotChangeItMuch) {
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const auto gaussian = read_mrc_data(files.result());
+  reconstruct({"--prior", "red", "--weights", random});
+  EXPECT_GT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-3);
+  EXPECT_EQ(record()["denoiser"]["lambda"], 1.0);
+  // RED with the identity takes the regularisation back; it must differ from the Gaussian map, too.
+  reconstruct({"--prior", "red", "--weights", identity});
+  EXPECT_GT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-6);
+}
+
+TEST_F(RunTest, OptionsFromEveryPlaceReachTheRun) {
+  files.write();
+  write_file(scratch / "cryored.conf", "confidence-range = 20:10\n");
+  Invocation invocation = call({"--device", "cpu"});
+  invocation.environment["CRYORED_WEIGHTS"] = random;
+  const Outcome outcome = run(invocation);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = record();
+  EXPECT_EQ(json["denoiser"]["lambda"], 1.0) << "8 A is better than 10 A";
+  EXPECT_EQ(json["options"]["confidence-range"]["source"], "cryored.conf:1");
+  EXPECT_EQ(json["options"]["weights"]["source"], "environment variable CRYORED_WEIGHTS");
+}
+
+TEST_F(RunTest, JoinedMapIsTheWienerMapWithTheDenoisedOneBeside) {
+  files.stem = "run_it012_class001";
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const auto gaussian = read_mrc_data(files.result());
+  const Outcome outcome = reconstruct({"--prior", "red", "--weights", random});
+  EXPECT_LT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-6);
+  const Json json = record();
+  EXPECT_EQ(json["denoiser"]["ran"], true);
+  EXPECT_EQ(json["denoiser"]["result_is_denoised"], false);
+  const std::string beside = json["beside"]["path"];
+  EXPECT_GT(relative_difference(read_mrc_data(beside), gaussian), 1e-3);
+  EXPECT_NE(outcome.out.find("result is the Wiener map"), std::string::npos) << outcome.out;
+  reconstruct({"--prior", "red", "--weights", random, "--denoise-joined"});
+  EXPECT_EQ(read_mrc_data(files.result()), read_mrc_data(beside));
+}
+
+TEST_F(RunTest, AStaleResultStarDoesNotSurvive) {
+  files.write();
+  write_file(files.file("_out.star"), "data_\n");  // RELION would read it
+  reconstruct({"--prior", "gaussian"});
+  EXPECT_FALSE(exists(files.file("_out.star")));
+  EXPECT_EQ(record()["result"]["removed_stale_result_star"], true);
+}
+
+TEST_F(RunTest, JsonPrintsTheRecord) {
+  files.write();
+  const Outcome outcome = reconstruct({"--prior", "gaussian", "--json"});
+  EXPECT_EQ(Json::parse(outcome.out), record());
+}
+
+TEST_F(RunTest, WithoutPixelSizeTheGaussianPriorStillWorks) {
+  files.pixel_size = 0;
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  EXPECT_TRUE(record()["pixel_size"]["A"].is_null());
+  reconstruct({"--prior", "red", "--weights", identity, "--pixel-size", "3"});
+  EXPECT_EQ(record()["pixel_size"]["A"], 3.0);
+}
+
+TEST_F(RunTest, DenoiseWithTheIdentityReturnsTheMap) {
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const std::string out = scratch / "out.mrc";
+  const std::vector<std::string> tail{"--device", "cpu", "--threads", "2"};
+  std::vector<std::string> words{cryored(), "denoise", files.result(), out, "--weights", identity};
+  words.insert(words.end(), tail.begin(), tail.end());
+  const Outcome outcome = run(words);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_LT(relative_difference(read_mrc_data(out), read_mrc_data(files.result())), 1e-5);
+  words[5] = random;
+  words.insert(words.end(), {"--pixel-size", "2.1", "--json"});  // resampled to 3 A and back
+  const Outcome second = run(words);
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_GT(relative_difference(read_mrc_data(out), read_mrc_data(files.result())), 1e-3);
+  const Json json = Json::parse(second.out);
+  EXPECT_EQ(json["pixel_size_A"], 2.1);
+  EXPECT_NEAR(json["network"]["voxel_size_A"], 3.0, 0.003);
+}
+
+TEST_F(RunTest, DenoiseBadInput) {
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const std::string out = scratch / "out.mrc";
+  const auto fails = [&](const std::string& input, const std::vector<std::string>& parts) {
+    const Outcome outcome =
+        run(std::vector<std::string>{cryored(), "denoise", input, out, "--device", "cpu", "--weights", identity});
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    for (const auto& part : parts) EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+    EXPECT_FALSE(exists(out));
+  };
+  fails(scratch / "none.mrc", {"none.mrc", "Remedy"});
+  fails(files.file("_weight.mrc"), {"17 x 32 x 32", "a cube"});
+  write_mrc_file(scratch / "bare.mrc", 16, 16, 16, std::vector<float>(4096, 1.f), 0);
+  fails(scratch / "bare.mrc", {"pixel size", "--pixel-size"});
+  std::filesystem::copy_file(files.result(), scratch / "nan.mrc");
+  patch_float(scratch / "nan.mrc", 35, std::nanf(""));
+  fails(scratch / "nan.mrc", {"voxel (3, 1, 0)", "nan"});
+}
+
+TEST_F(RunTest, FscCommand) {
+  files.write();
+  reconstruct({"--prior", "gaussian"});
+  const std::string svg = scratch / "fsc.svg";
+  const Outcome same =
+      run(std::vector<std::string>{cryored(), "fsc", files.result(), files.result(), "--plot", svg, "--json"});
+  ASSERT_EQ(same.code, 0) << same.err;
+  const Json json = Json::parse(same.out);
+  ASSERT_EQ(json["fsc"].size(), 17u);
+  for (int s = 1; s <= 11; ++s) EXPECT_NEAR(json["fsc"][static_cast<std::size_t>(s)], 1, 1e-5) << s;
+  EXPECT_EQ(json["pixel_size_A"], 3.0);
+  EXPECT_EQ(json["crossings"].size(), 2u);
+  EXPECT_NE(read_file(svg).find("<svg"), std::string::npos);
+  // Two maps of independent noise: no correlation, so the curve crosses at once.
+  std::vector<float> a(32 * 32 * 32), b(a.size());
+  unsigned state = 1;
+  for (auto* map : {&a, &b})
+    for (float& value : *map) value = static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) / 1.6e7f - 0.5f;
+  write_mrc_file(scratch / "a.mrc", 32, 32, 32, a, 2);
+  write_mrc_file(scratch / "b.mrc", 32, 32, 32, b, 2);
+  const Outcome noise = run(std::vector<std::string>{cryored(), "fsc", scratch / "a.mrc", scratch / "b.mrc", "--json"});
+  ASSERT_EQ(noise.code, 0) << noise.err;
+  const Json other = Json::parse(noise.out);
+  EXPECT_EQ(other["crossings"][0]["reached"], true);
+  EXPECT_GT(other["crossings"][0]["resolution_A"], 10.0);
+  for (int s = 6; s <= 15; ++s) EXPECT_LT(std::abs(other["fsc"][static_cast<std::size_t>(s)].get<double>()), 0.25) << s;
+  // A mask that leaves one voxel makes everything equal.
+  std::vector<float> mask(a.size(), 0.f);
+  mask[5000] = 1;
+  write_mrc_file(scratch / "mask.mrc", 32, 32, 32, mask, 2);
+  const Outcome masked = run(std::vector<std::string>{cryored(), "fsc", scratch / "a.mrc", scratch / "b.mrc", "--mask",
+                                                      scratch / "mask.mrc", "--json"});
+  ASSERT_EQ(masked.code, 0) << masked.err;
+  EXPECT_NEAR(std::abs(Json::parse(masked.out)["fsc"][5].get<double>()), 1, 1e-4);
+  const Outcome boxes = run(
+      std::vector<std::string>{cryored(), "fsc", scratch / "a.mrc", files.file("_weight.mrc"), "--pixel-size", "2"});
+  EXPECT_EQ(boxes.code, 1);
+  const Outcome sizes = run(std::vector<std::string>{cryored(), "fsc", scratch / "a.mrc", files.result()});
+  EXPECT_EQ(sizes.code, 1);
+  EXPECT_NE(sizes.err.find("--pixel-size"), std::string::npos) << sizes.err;
+}
+
+TEST_F(RunTest, WeightsCommand) {
+  const Outcome good = run(std::vector<std::string>{cryored(), "weights", "verify", identity, "--json"});
+  ASSERT_EQ(good.code, 0) << good.err;
+  EXPECT_EQ(Json::parse(good.out)[0]["intact"], true);
+  EXPECT_EQ(Json::parse(good.out)[0]["voxel_size_A"], 3.0);
+  std::filesystem::copy_file(identity, scratch / "bent.crw");
+  patch_float(scratch / "bent.crw", 1000, 7.f);  // somewhere in the tensors
+  EXPECT_EQ(run(std::vector<std::string>{cryored(), "weights", "list", scratch / "bent.crw"}).code, 0);
+  const Outcome bent = run(std::vector<std::string>{cryored(), "weights", "verify", identity, scratch / "bent.crw"});
+  EXPECT_EQ(bent.code, 1);
+  EXPECT_NE(bent.out.find("intact"), std::string::npos) << "the good one is still reported";
+  EXPECT_NE(bent.err.find("bent.crw"), std::string::npos);
+  // The same file at work: an error, never an unverified network.
+  files.write();
+  expect_failure(call({"--prior", "red", "--device", "cpu", "--weights", scratch / "bent.crw"}),
+                 {"bent.crw", "Remedy"});
+  EXPECT_EQ(run(std::vector<std::string>{cryored(), "weights", "burn"}).code, 2);
+}
+
+}  // namespace
+}  // namespace cryored_test

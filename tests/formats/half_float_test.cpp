@@ -1,0 +1,78 @@
+// float16 against its definition, for all 65536 bit patterns.
+
+#include "core/formats/half_float.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+namespace cryored {
+namespace {
+
+double value_by_definition(std::uint16_t half) {
+  const int exponent = (half >> 10) & 31, fraction = half & 1023;
+  const double sign = half & 0x8000 ? -1 : 1;
+  if (exponent == 31) return fraction ? std::nan("") : sign * std::numeric_limits<double>::infinity();
+  return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
+}
+
+TEST(HalfFloat, DecodesEveryPattern) {
+  std::vector<std::uint16_t> halves(65536);
+  std::iota(halves.begin(), halves.end(), 0);
+  std::vector<float> floats(65536);
+  half_to_float(halves.data(), floats.data(), halves.size());
+  for (unsigned h = 0; h < 65536; ++h) {
+    const double expected = value_by_definition(static_cast<std::uint16_t>(h));
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(floats[h])) << h;
+    } else {
+      EXPECT_EQ(static_cast<double>(floats[h]), expected) << h;
+      EXPECT_EQ(std::signbit(floats[h]), h >= 32768) << h;
+    }
+  }
+  std::vector<std::uint16_t> back(65536);
+  float_to_half(floats.data(), back.data(), floats.size());
+  for (unsigned h = 0; h < 65536; ++h) {
+    if (std::isnan(floats[h])) {
+      EXPECT_EQ(back[h] & 0x7c00, 0x7c00) << h;
+      EXPECT_NE(back[h] & 0x3ff, 0) << h;
+    } else {
+      EXPECT_EQ(back[h], h);
+    }
+  }
+}
+
+TEST(HalfFloat, RoundsToNearestEven) {
+  // Between each pair of neighbours: the midpoint goes to the even one, its float
+  // neighbours to the nearer one. The last pair is 65504 and what would be 65536.
+  for (unsigned h = 0; h < 0x7c00; ++h) {
+    const auto low = static_cast<float>(value_by_definition(static_cast<std::uint16_t>(h)));
+    const float high =
+        h == 0x7bff ? 65536.0f : static_cast<float>(value_by_definition(static_cast<std::uint16_t>(h + 1)));
+    const float middle = (low + high) / 2;
+    const float values[] = {middle, std::nextafter(middle, low), std::nextafter(middle, high), -middle};
+    std::uint16_t out[4];
+    float_to_half(values, out, 4);
+    const unsigned even = h % 2 == 0 ? h : h + 1;
+    EXPECT_EQ(out[0], even);
+    EXPECT_EQ(out[1], h);
+    EXPECT_EQ(out[2], h + 1);
+    EXPECT_EQ(out[3], even | 0x8000u);
+  }
+  const float extremes[] = {
+      1e30f, -1e30f, 1e-30f, -1e-30f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::denorm_min()};
+  std::uint16_t out[6];
+  float_to_half(extremes, out, 6);
+  EXPECT_EQ(out[0], 0x7c00);
+  EXPECT_EQ(out[1], 0xfc00);
+  EXPECT_EQ(out[2], 0);
+  EXPECT_EQ(out[3], 0x8000);
+  EXPECT_EQ(out[4], 0x7c00);
+  EXPECT_EQ(out[5], 0);
+}
+
+}  // namespace
+}  // namespace cryored

@@ -1,0 +1,220 @@
+// The rules of docs/red.md: which map becomes the result, when the denoiser runs, what is refused.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/base/error.hpp"
+#include "core/reconstruct/gaussian.hpp"
+#include "core/reconstruct/reconstruct.hpp"
+#include "tests/red/request_fixture.hpp"
+
+namespace cryored {
+namespace {
+
+using Prior = RedOptions::Prior;
+using Kind = ReconstructPlan::Kind;
+
+ReconstructRequest named(const std::string& stem, Synthetic s = {}) {
+  return parse_request(star_text(stem, s, falling_tau2(s), stem + "_external_reconstruct.mrc"),
+                       stem + "_external_reconstruct.star");
+}
+
+RedOptions with_pixel(double pixel = 2) {
+  RedOptions options;
+  options.pixel_size = pixel;
+  return options;
+}
+
+TEST(Plan, FollowsTheDocumentedRules) {
+  RedOptions options;
+  ReconstructPlan plan = plan_for(named("j/run_it003_half2_class001"), options);
+  EXPECT_EQ(plan.kind, Kind::half_map);
+  EXPECT_TRUE(plan.denoise && plan.result_is_denoised && plan.beside.empty());
+
+  plan = plan_for(named("j/run_it009_class001"), options);
+  EXPECT_EQ(plan.kind, Kind::joined_map);
+  EXPECT_TRUE(plan.denoise);
+  EXPECT_FALSE(plan.result_is_denoised);
+  EXPECT_EQ(plan.beside, "j/run_it009_class001_external_reconstruct_denoised.mrc");
+
+  options.denoise_joined = true;
+  plan = plan_for(named("j/run_it009_class001"), options);
+  EXPECT_TRUE(plan.result_is_denoised && plan.beside.empty());
+
+  Synthetic class3d;
+  class3d.fsc_zero = true;
+  plan = plan_for(named("j/run_it009_class002", class3d), options);
+  EXPECT_EQ(plan.kind, Kind::class_map);
+  EXPECT_TRUE(plan.denoise && plan.result_is_denoised);
+
+  plan = plan_for(named("j/run_it009_half1_body002"), RedOptions());
+  EXPECT_EQ(plan.kind, Kind::half_map);
+  plan = plan_for(named("j/run_it009_body002"), RedOptions());
+  EXPECT_EQ(plan.kind, Kind::joined_map);
+  EXPECT_FALSE(plan.result_is_denoised);
+
+  EXPECT_EQ(plan_for(named("j/anything"), RedOptions()).kind, Kind::other_map);
+
+  ReconstructRequest image = named("j/run_it009_class001");
+  image.dimensionality = 2;
+  plan = plan_for(image, RedOptions());
+  EXPECT_EQ(plan.kind, Kind::image);
+  EXPECT_FALSE(plan.denoise || plan.result_is_denoised);
+
+  options = RedOptions();
+  options.prior = Prior::gaussian;
+  plan = plan_for(named("j/run_it009_class001"), options);
+  EXPECT_FALSE(plan.denoise || plan.result_is_denoised);
+  EXPECT_TRUE(plan.beside.empty());
+}
+
+TEST(Decide, LambdaComesFromTheFscTheOptionOrThePrior) {
+  // FSC 1 - 0.95 s / 14 meets 0.143 at shell 12.63 of 64 A: 5.067 A.
+  const auto request = named("j/run_it003_half1_class001");
+  ReconstructDecision d = decide(request, with_pixel());
+  EXPECT_NEAR(*d.resolution.nominal, 64 / (14 * 0.857 / 0.95), 1e-3);
+  EXPECT_NEAR(d.confidence.lambda, (10 - 64 / (14 * 0.857 / 0.95)) / 5.5, 1e-4);
+  EXPECT_EQ(d.confidence.per_shell[15], 0);
+  EXPECT_EQ(d.confidence.per_shell[10], d.confidence.lambda);
+  EXPECT_TRUE(d.needs_denoiser);
+
+  d = decide(request, with_pixel(4.2));  // twice the size: worse than 10 A
+  EXPECT_EQ(d.confidence.lambda, 0);
+  EXPECT_FALSE(d.needs_denoiser);
+  EXPECT_NE(d.why_not.find("10.64 A"), std::string::npos) << d.why_not;
+
+  RedOptions options = with_pixel(4.2);
+  options.lambda = 0.3;
+  EXPECT_EQ(decide(request, options).confidence.lambda, 0.3);
+  options = with_pixel(4.2);
+  options.prior = Prior::red;
+  EXPECT_EQ(decide(request, options).confidence.lambda, 1);
+  options = with_pixel(4.2);
+  options.range_low = 15;
+  EXPECT_GT(decide(request, options).confidence.lambda, 0.3);
+}
+
+TEST(Decide, AZeroFscColumnGivesLambdaZeroAndSaysSo) {
+  Synthetic class3d;
+  class3d.fsc_zero = true;
+  const auto request = named("j/run_it003_class002", class3d);
+  ReconstructDecision d = decide(request, with_pixel());
+  EXPECT_FALSE(d.resolution.nominal);
+  EXPECT_EQ(d.confidence.lambda, 0);
+  EXPECT_FALSE(d.needs_denoiser);
+  EXPECT_NE(d.why_not.find("unknown"), std::string::npos) << d.why_not;
+  RedOptions options = with_pixel();
+  options.lambda = 0.5;
+  EXPECT_TRUE(decide(request, options).needs_denoiser);
+}
+
+TEST(Decide, ZeroTau2LeavesNothingForTheDenoiser) {
+  auto request = named("j/run_it003_half1_class001");
+  request.tau2.assign(request.tau2.size(), 0.0);
+  RedOptions options = with_pixel();
+  options.lambda = 1;
+  const auto d = decide(request, options);
+  EXPECT_FALSE(d.needs_denoiser);
+  EXPECT_NE(d.why_not.find("tau2"), std::string::npos);
+}
+
+TEST(Decide, RefusesWhatIsOutOfRange) {
+  const auto request = named("j/run_it003_half1_class001");
+  RedOptions options = with_pixel();
+  options.lambda = 1.2;
+  EXPECT_THROW(decide(request, options), UsageError);
+  options = with_pixel();
+  options.range_low = 4;
+  EXPECT_THROW(decide(request, options), UsageError);
+  options = with_pixel();
+  options.fsc_threshold = 0;
+  EXPECT_THROW(decide(request, options), UsageError);
+  options = with_pixel();
+  options.symmetry = "Q4";
+  EXPECT_THROW(decide(request, options), UsageError);
+  EXPECT_THROW(decide(request, with_pixel(-1)), UsageError);
+  EXPECT_THROW(decide(request, RedOptions()), InputError);  // no pixel size anywhere
+  options = RedOptions();
+  options.prior = Prior::gaussian;
+  EXPECT_EQ(decide(request, options).pixel_size, 0);  // and none needed
+  options = RedOptions();
+  options.lambda = 0;
+  EXPECT_FALSE(decide(request, options).needs_denoiser);
+}
+
+TEST(Reconstruct, HalfMapIsDenoisedAndReported) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));
+  FunctionDenoiser denoiser(2.3, [](const Map& map) { return scaled(map, 0.5f); });
+  RedOptions options = with_pixel();
+  options.symmetry = "C2";
+  const ReconstructReport report = reconstruct(request, options, &denoiser);
+  EXPECT_TRUE(report.denoiser_ran);
+  EXPECT_EQ(denoiser.calls, 1);
+  EXPECT_EQ(report.denoiser, "test function");
+  EXPECT_EQ(report.decision.symmetry.name, "C2");
+  EXPECT_NEAR(report.denoiser_boxes.voxel_size, 2.3, 2.3e-3);
+  EXPECT_EQ(report.last_denoised_shell, 13);  // Nyquist of 2.3 A lies at shell 13.9
+  EXPECT_EQ(report.lambda[13], report.decision.confidence.lambda);
+  EXPECT_EQ(report.lambda[14], 0);
+  EXPECT_EQ(report.result, request.result);
+  EXPECT_TRUE(report.beside.empty());
+  MrcHeader header;
+  const Map result = read_mrc(request.result, &header);
+  EXPECT_NEAR(header.pixel_size, 2, 1e-6);
+  EXPECT_GT(relative_difference(result, reconstruct_gaussian(request, open_arrays(request)), 14), 0.02);
+  double total = 0;
+  for (const auto& [name, seconds] : report.seconds) {
+    EXPECT_GE(seconds, -1e-6) << name;
+    total += seconds;
+  }
+  EXPECT_GT(total, 0);
+}
+
+TEST(Reconstruct, FinalJoinedMapStaysTheWienerMap) {
+  const TemporaryFolder folder;
+  Synthetic s;
+  s.stem = "run_it003_class001";
+  const auto request = read_request(write_synthetic(folder, s));
+  FunctionDenoiser denoiser(0, [](const Map& map) { return scaled(map, 0.5f); });
+  RedOptions options = with_pixel();
+  const ReconstructReport report = reconstruct(request, options, &denoiser);
+  const Map gaussian = reconstruct_gaussian(request, open_arrays(request));
+  EXPECT_EQ(relative_difference(read_mrc(request.result), gaussian, 32), 0);
+  EXPECT_EQ(report.beside, folder / "run_it003_class001_external_reconstruct_denoised.mrc");
+  const Map beside = read_mrc(report.beside);
+  EXPECT_GT(relative_difference(beside, gaussian, 14), 0.02);
+
+  options.denoise_joined = true;
+  std::filesystem::remove(report.beside);
+  EXPECT_TRUE(reconstruct(request, options, &denoiser).beside.empty());
+  EXPECT_FALSE(std::filesystem::exists(report.beside));
+  EXPECT_EQ(relative_difference(read_mrc(request.result), beside, 32), 0);
+}
+
+TEST(Reconstruct, LambdaZeroNeedsNoDenoiserAndIsTheGaussianMap) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));
+  RedOptions options = with_pixel();
+  options.lambda = 0;
+  const ReconstructReport report = reconstruct(request, options, nullptr);
+  EXPECT_FALSE(report.denoiser_ran);
+  EXPECT_NE(report.decision.why_not.find("--lambda"), std::string::npos);
+  EXPECT_LT(relative_difference(read_mrc(request.result), reconstruct_gaussian(request, open_arrays(request)), 32),
+            1e-6);
+}
+
+TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));
+  EXPECT_THROW(reconstruct(request, with_pixel(), nullptr), UsageError);
+  FunctionDenoiser failing(0, [](const Map&) -> Map { throw SystemError("device lost"); });
+  EXPECT_THROW(reconstruct(request, with_pixel(), &failing), SystemError);
+  EXPECT_FALSE(std::filesystem::exists(request.result));
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+}
+
+}  // namespace
+}  // namespace cryored

@@ -1,0 +1,70 @@
+#include "training/pairs.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.hpp"
+#include "core/fourier/shells.hpp"
+#include "small_structure.hpp"
+
+namespace cryored {
+namespace {
+
+PairOptions small_options() {
+  PairOptions o;
+  o.box = 32;
+  o.voxel = 2.5;
+  o.least_particles = 60;
+  o.most_particles = 80;
+  o.least_snr = o.most_snr = 0.5;
+  o.rounds = 2;
+  o.first_views = 500;
+  return o;
+}
+
+TEST(Pairs, HalvesAreIndependentAndBandLimited) {
+  const auto pairs = make_pairs(test::small_structure(), small_options(), 4);
+  ASSERT_EQ(pairs.size(), 4u);
+  for (const auto& p : pairs) {
+    const auto to_truth = fsc(p.input, p.target);
+    EXPECT_GT(to_truth[2], 0.8) << "signal at low resolution";
+    const auto power = shell_power(forward(p.input));
+    for (auto s = static_cast<std::size_t>(p.cut) + 1; s < power.size(); ++s) EXPECT_LT(power[s], 1e-6 * power[1]);
+  }
+  EXPECT_NE(pairs[0].input.data[100], pairs[1].input.data[100]);
+  EXPECT_EQ(pairs[0].half_fsc, pairs[1].half_fsc);
+}
+
+TEST(Pairs, SeedDecidesThem) {
+  const auto a = make_pairs(test::small_structure(), small_options(), 4),
+             b = make_pairs(test::small_structure(), small_options(), 4);
+  const auto c = make_pairs(test::small_structure(), small_options(), 5);
+  EXPECT_EQ(a[2].input.data, b[2].input.data);
+  EXPECT_NE(a[2].input.data, c[2].input.data);
+}
+
+TEST(Pairs, ShardsRoundTripToHalfPrecision) {
+  const auto path = (std::filesystem::temp_directory_path() / "cryored_test.pairs").string();
+  const auto pairs = make_pairs(test::small_structure(), small_options(), 4);
+  write_pairs(path, pairs, "TEST");
+  const PairShard shard(path);
+  ASSERT_EQ(shard.size(), 4u);
+  const TrainingPair back = shard.read(3);
+  EXPECT_EQ(back.cut, pairs[3].cut);
+  EXPECT_EQ(back.half_fsc, pairs[3].half_fsc);
+  double error = 0, power = 0;
+  for (std::size_t i = 0; i < back.input.size(); ++i) {
+    error += std::pow(back.input.data[i] - pairs[3].input.data[i], 2);
+    power += std::pow(pairs[3].input.data[i], 2);
+  }
+  EXPECT_LT(std::sqrt(error / power), 1e-3);
+  std::ofstream(path) << "not a shard";
+  EXPECT_THROW(PairShard{path}, InputError);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace cryored
