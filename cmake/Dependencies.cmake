@@ -1,0 +1,26 @@
+find_package(Threads REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem program_options)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(PNG REQUIRED)
+find_package(TIFF REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(PkgConfig REQUIRED)
+
+# FFTW: Debian's package has no CMake file with targets for the threaded library.
+pkg_check_modules(FFTW3 REQUIRED IMPORTED_TARGET fftw3)
+pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
+find_library(FFTW3_THREADS fftw3_threads REQUIRED)
+find_library(FFTW3F_THREADS fftw3f_threads REQUIRED)
+add_library(cryored_fftw INTERFACE)
+target_link_libraries(cryored_fftw INTERFACE ${FFTW3F_THREADS} ${FFTW3_THREADS} PkgConfig::FFTW3F PkgConfig::FFTW3 Threads::Threads)
+
+# gemmi 0.5 is used header-only; its CIF reader needs PEGTL's headers, which Debian packages apart.
+find_path(GEMMI_INCLUDE gemmi/model.hpp REQUIRED)
+find_path(PEGTL_INCLUDE tao/pegtl.hpp REQUIRED)
+add_library(cryored_gemmi INTERFACE)
+target_include_directories(cryored_gemmi SYSTEM INTERFACE "${GEMMI_INCLUDE}" "${PEGTL_INCLUDE}")
+target_link_libraries(cryored_gemmi INTERFACE ZLIB::ZLIB)

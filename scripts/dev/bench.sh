@@ -1,0 +1,36 @@
+# ./dev bench: benchmarks against RELION's own programs.
+
+bench_usage() {
+  cat <<'HELP'
+Usage: ./dev bench NAME [options of the benchmark]
+
+Sets up and builds if needed, then runs one benchmark:
+  reconstruct   time and memory against relion_external_reconstruct, on the same files
+  denoise       time per block of the denoiser, and the share of this machine's peak
+  refine        refinements by RELION: plain, RED and CW-RED
+  onepass       FSC to truth before and after one pass of the denoiser, on RELION's half-maps
+
+  --list            the benchmarks of this build
+  -h, --help        this text; "./dev bench NAME --help" tells the benchmark's own options
+HELP
+}
+
+bench_main() {
+  local name=${1:-}
+  case $name in
+    -h | --help) bench_usage; return ;;
+    '')
+      bench_usage >&2
+      exit 2
+      ;;
+    --list) printf '%s\n' reconstruct denoise refine onepass; return ;;
+    reconstruct | denoise) program=bench_$name ;;
+    refine | onepass) program=cryored-$name ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, refine and onepass" ;;
+  esac
+  shift
+  source "$root/scripts/dev/build.sh"
+  build_main cryored cryored-reconstruct "$program"
+  program=$(built_program "$program")
+  exec "$program" "$@"
+}
