@@ -1,6 +1,7 @@
 // With real RELION: the Euler convention of the scoring, and a small refinement through
 // cryored that must follow the one through RELION's own relion_external_reconstruct.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -17,8 +18,10 @@ namespace fs = std::filesystem;
 namespace cryored {
 namespace {
 
+/// Of this process alone: ctest runs every test case as a process of its own, several at once.
 fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("refine_" + name);
+  const fs::path folder =
+      fs::path(testing::TempDir()) / ("refine_" + name + "_" + std::to_string(static_cast<long>(getpid())));
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;
@@ -75,6 +78,7 @@ TEST(EulerConvention, IsThatOfRelionProject) {
     ++checked;
   }
   EXPECT_EQ(checked, 6);
+  fs::remove_all(folder);
 }
 
 double relative_rms(const Map& a, const Map& b) {
@@ -102,6 +106,7 @@ class SmallRefinement : public testing::Test {
     prepare_data_set(data_);
     truth_ = read_truth(data_.folder);
   }
+  static void TearDownTestSuite() { fs::remove_all(base_); }
 
   static CellResult refine(const RefineMode& mode) {
     const Cell cell = cell_for(mode);
