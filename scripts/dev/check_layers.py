@@ -17,11 +17,12 @@ LAYERS = {
     "core/reconstruct": ["core/base", "core/fourier", "core/formats", "core/cuda"],
     "core/report": ["core/base", "core/fourier", "core/formats"],
     "models": ["core/base", "core/fourier", "core/formats", "core/reconstruct"],
-    "plugin": ["core/base"],
-    "cli": ["core", "models"],
+    "daemon": ["core/base"],
+    "plugin": ["core/base", "daemon"],
+    "cli": ["core", "models", "daemon"],
     "training": ["core", "models", "cli"],
-    "benchmarks": ["core", "models", "training", "cli"],
-    "tests": ["core", "models", "plugin", "training", "cli", "benchmarks"],
+    "benchmarks": ["core", "models", "training", "cli", "daemon"],
+    "tests": ["core", "models", "plugin", "training", "cli", "daemon", "benchmarks"],
     "cmake": [],
 }
 # LibTorch's headers stay where the network is; the program cryored loads it as a module, only when it denoises.
