@@ -10,8 +10,9 @@ OptionSpec json_option(const std::string& help) {
 
 OptionSpec device_option() {
   return {"device", OptionKind::device, "DEVICE", "auto",
-          "where the network runs: cpu, cuda, cuda:N (the N-th GPU that the driver shows), or auto: a GPU where the "
-          "machine has one, else the CPU. A GPU that is there but cannot be used is an error, never a quiet CPU"};
+          "what computes: cpu, cuda, cuda:N (the N-th GPU that the driver shows), or auto: a GPU where the machine has "
+          "one (where cryored was built without CUDA, for the network only), else the CPU. A GPU that is there but "
+          "cannot be used is an error, never a quiet CPU"};
 }
 
 OptionSpec precision_option() {

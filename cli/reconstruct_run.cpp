@@ -16,6 +16,7 @@
 #include "core/base/sha256.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/gpu.hpp"
 #include "core/reconstruct/reconstruct.hpp"
 #include "core/reconstruct/request.hpp"
 #include "models/device.hpp"
@@ -89,7 +90,8 @@ struct Run {
   ReconstructDecision decision;
   ReconstructReport report;
   std::unique_ptr<LazyDenoiser> denoiser;  ///< present whenever the options ask for one, loaded or not
-  DeviceChoice device_choice;              ///< where the network runs; meaningful with `denoiser`
+  DeviceChoice device_choice;              ///< what --device led to; meaningful with `denoiser` or `gpu`
+  std::optional<int> gpu;                  ///< where B and K become maps; none: the CPU
   std::string device;                      ///< "CPU (2 threads)"
 };
 
@@ -126,13 +128,22 @@ RedOptions red_options(const Settings& settings) {
 
 // Weights and device are looked at in every run that may ever need them, lambda 0 or not: a job
 // should not fail in its fifth iteration for what was wrong in the first.
-std::unique_ptr<LazyDenoiser> prepare_denoiser(Run& run) {
+std::unique_ptr<LazyDenoiser> prepare_denoiser(const Run& run) {
   const Settings& settings = run.settings;
   if (settings.text("prior") == "gaussian" || !run.decision.plan.denoise) return nullptr;
-  auto denoiser =
-      std::make_unique<LazyDenoiser>(weights_in_force(settings), denoiser_options(settings, run.thread_count));
-  run.device_choice = choose_device(settings.text("device"), survey_gpus());
-  return denoiser;
+  return std::make_unique<LazyDenoiser>(weights_in_force(settings), denoiser_options(settings, run.thread_count));
+}
+
+// With --device cuda the reconstruction itself runs on the GPU, or fails; with auto it does so where the CUDA
+// library was built. A GPU that is taken and does not work is an error.
+void choose_devices(Run& run) {
+  const std::string& request = run.settings.text("device");
+  const bool library = !gpu::library_path().empty();
+  if (!run.denoiser && (request == "cpu" || (request == "auto" && !library))) return;  // no need to ask the driver
+  run.device_choice = choose_device(request, survey_gpus());
+  if (!run.device_choice.cuda || (request == "auto" && !library)) return;
+  gpu::require(run.device_choice.gpu.index);
+  run.gpu = run.device_choice.gpu.index;
 }
 
 // RELION reads the result STAR whenever it exists, so one of an earlier run must not survive.
@@ -196,7 +207,8 @@ Json make_record(const Run& run, bool removed_star) {
   record["denoiser"] = denoiser_entry(run);
   record["weights"] = weights_entry(run);
   record["device"] = {{"name", run.device}, {"threads", run.thread_count}};
-  if (run.denoiser) record["device"]["choice"] = run.device_choice.text;
+  record["device"]["reconstruction"] = run.gpu ? "GPU " + std::to_string(*run.gpu) : "CPU";
+  if (run.denoiser || run.gpu) record["device"]["choice"] = run.device_choice.text;
   record["result"] = file_entry(run.report.result);
   record["result"]["sha256"] = sha256_file(run.report.result);
   record["result"]["removed_stale_result_star"] = removed_star;
@@ -228,13 +240,15 @@ std::string log_line(const Run& run) {
 ReconstructOutcome run_reconstruction(const std::string& star, const Settings& settings) {
   Run run(settings, star);
   const ReconstructRequest& request = run.request;
-  const RedOptions options = red_options(settings);
+  RedOptions options = red_options(settings);
   run.decision = decide(request, options);
   const std::string record_file = record_path(request.result);
   remove_temporary_files_on_signal({request.result, run.decision.plan.beside, record_file});
   run.thread_count = choose_threads(run);
   set_threads(run.thread_count);
   run.denoiser = prepare_denoiser(run);
+  choose_devices(run);
+  options.gridding.gpu = run.gpu;
   run.stages.end("prepare");
 
   const RequestArrays arrays = open_arrays(request);
@@ -245,8 +259,8 @@ ReconstructOutcome run_reconstruction(const std::string& star, const Settings& s
   if (run.report.denoiser_ran) {
     run.stages.add("denoiser_load", run.denoiser->load_seconds());
     run.stages.add("denoiser_pass", run.denoiser->pass_seconds());
-    if (run.device_choice.cuda) run.device = run.device_choice.text;
   }
+  if (run.gpu || (run.report.denoiser_ran && run.device_choice.cuda)) run.device = run.device_choice.text;
   const Json record = make_record(run, remove_stale_result_star(request));
   write_record(record_file, record);
   return {record, log_line(run)};

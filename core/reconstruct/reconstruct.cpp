@@ -119,7 +119,7 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   const ReconstructDecision& decision = report.decision;
   RedWeights weights = red_weights(request, arrays, options.gridding);
   stages.end("weights");
-  const Map unregularised = unregularised_map(request, arrays, weights);
+  const Map unregularised = unregularised_map(request, arrays, weights, options.gridding);
   stages.end("unregularised map");
   const DenoiserPass pass = denoise(request, unregularised, decision.pixel_size, denoiser, decision.symmetry);
   stages.add("denoiser", pass.seconds_denoiser);
@@ -136,7 +136,7 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   const HalfBall ball = weights.tau2.ball;
   const BallSpectrum spectrum =
       red_spectrum(request, arrays, std::move(weights), unregularised, pass.denoised, report.lambda);
-  Map map = finish(request, ball, spectrum);
+  Map map = finish(request, ball, spectrum, options.gridding);
   stages.end("reconstruction");
   return map;
 }

@@ -73,8 +73,9 @@ RedWeights red_weights(const ReconstructRequest& request, const RequestArrays& a
   return weights;
 }
 
-Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights) {
-  return finish(request, weights.none.ball, weighted_data(request, arrays, weights.none));
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights,
+                      const ReconstructOptions& options) {
+  return finish(request, weights.none.ball, weighted_data(request, arrays, weights.none), options);
 }
 
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,

@@ -19,7 +19,8 @@ RedWeights red_weights(const ReconstructRequest& request, const RequestArrays& a
                        const ReconstructOptions& options = {});
 
 /// B/K as a map: RELION's pipeline with W = K, cut at r_max. N^3, origin at N/2.
-Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights);
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights,
+                      const ReconstructOptions& options = {});
 
 /// One pass of the denoiser.
 struct DenoiserPass {

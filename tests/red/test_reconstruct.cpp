@@ -172,6 +172,23 @@ TEST(Reconstruct, HalfMapIsDenoisedAndReported) {
   EXPECT_GT(total, 0);
 }
 
+TEST(Reconstruct, EveryMapOfRedComesFromTheGpuThatIsAskedFor) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));
+  const std::string log = folder / "calls";
+  setenv("CRYORED_CUDA_LIBRARY", CRYORED_TEST_FAKE_CUDA_LIBRARY, 1);
+  setenv("FAKE_CUDA_LIBRARY_LOG", log.c_str(), 1);
+  FunctionDenoiser denoiser(0, [](const Map& map) { return map; });
+  RedOptions options = with_pixel();
+  options.gridding.gpu = 1;
+  reconstruct(request, options, &denoiser);
+  unsetenv("CRYORED_CUDA_LIBRARY");
+  unsetenv("FAKE_CUDA_LIBRARY_LOG");
+  std::ostringstream calls;
+  calls << std::ifstream(log).rdbuf();
+  EXPECT_EQ(calls.str(), "gridding 1\ngridding 1\ninverse 1\ninverse 1\n") << "two weights, B/K and the result";
+}
+
 TEST(Reconstruct, FinalJoinedMapStaysTheWienerMap) {
   const TemporaryFolder folder;
   Synthetic s;
