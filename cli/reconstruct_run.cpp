@@ -15,6 +15,7 @@
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/reconstruct/cleanup.hpp"
 #include "core/reconstruct/confidence.hpp"
 #include "core/reconstruct/gpu.hpp"
 #include "core/reconstruct/reconstruct.hpp"
@@ -93,6 +94,7 @@ struct Run {
   DeviceChoice device_choice;              ///< what --device led to; meaningful with `denoiser` or `gpu`
   std::optional<int> gpu;                  ///< where B and K become maps; none: the CPU
   std::string device;                      ///< "CPU (2 threads)"
+  std::optional<CleanupReport> cleanup;    ///< with --cleanup
 };
 
 // The name that RELION's users know: run_it004_half1_class001.
@@ -192,6 +194,14 @@ Json weights_entry(const Run& run) {
           {"sha256", info.sha256}};
 }
 
+Json cleanup_entry(const std::optional<CleanupReport>& cleanup) {
+  if (!cleanup) return nullptr;
+  return {{"kept_from_iteration", cleanup->kept_from < 0 ? Json() : Json(cleanup->kept_from)},
+          {"removed", cleanup->removed},
+          {"bytes", cleanup->bytes},
+          {"notes", cleanup->notes}};
+}
+
 Json make_record(const Run& run, bool removed_star) {
   const ReconstructRequest& request = run.request;
   Json record = start_record();
@@ -213,9 +223,19 @@ Json make_record(const Run& run, bool removed_star) {
   record["result"]["sha256"] = sha256_file(run.report.result);
   record["result"]["removed_stale_result_star"] = removed_star;
   record["beside"] = run.report.beside.empty() ? Json() : file_entry(run.report.beside);
+  record["cleanup"] = cleanup_entry(run.cleanup);
   record["timings_s"] = run.stages.record();
   record["timings_s"]["total"] = run.stages.total();
   return record;
+}
+
+std::string cleanup_text(const Run& run) {
+  if (!run.cleanup || (run.cleanup->removed.empty() && run.cleanup->notes.empty())) return "";
+  std::string text = "; removed " + std::to_string(run.cleanup->removed.size()) +
+                     " input files of earlier iterations (" +
+                     number(static_cast<double>(run.cleanup->bytes) / 1e9, "%.2f GB") + ")";
+  if (!run.cleanup->notes.empty()) text += ", left " + run.cleanup->notes.front();
+  return text;
 }
 
 std::string log_line(const Run& run) {
@@ -226,13 +246,13 @@ std::string log_line(const Run& run) {
   std::string line = "cryored: " + map_name(run.request) + ": ";
   if (!run.report.denoiser_ran)
     return line + "denoiser did not run (" + reason(run) + "), Gaussian prior on " + run.device + ", " + resolution +
-           ", " + total;
+           ", " + total + cleanup_text(run);
   line += "denoiser ran on " + run.device + ", " + run.settings.text("prior") + ", lambda " +
           number(run.decision.confidence.lambda, "%.3f") + ", " + resolution + ", " + total + " (denoiser " +
           number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") + ")";
   if (!run.report.beside.empty())
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
-  return line;
+  return line + cleanup_text(run);
 }
 
 }  // namespace
@@ -261,7 +281,10 @@ ReconstructOutcome run_reconstruction(const std::string& star, const Settings& s
     run.stages.add("denoiser_pass", run.denoiser->pass_seconds());
   }
   if (run.gpu || (run.report.denoiser_ran && run.device_choice.cuda)) run.device = run.device_choice.text;
-  const Json record = make_record(run, remove_stale_result_star(request));
+  const bool removed_star = remove_stale_result_star(request);
+  // Only now that the map is in place: a run that failed leaves everything for another attempt.
+  if (settings.flag("cleanup")) run.cleanup = remove_finished_inputs(request);
+  const Json record = make_record(run, removed_star);
   write_record(record_file, record);
   return {record, log_line(run)};
 }

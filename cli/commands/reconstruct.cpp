@@ -63,6 +63,9 @@ Command reconstruct_command() {
        "denoised one is saved beside it"},
       {"skip-gridding", OptionKind::flag, "", "no",
        "divide by the weight once instead of RELION's ten gridding rounds"},
+      {"cleanup", OptionKind::flag, "", "no",
+       "when the map is in place, remove the data and weight files that RELION left of this job's iterations before "
+       "its last finished one (docs/cleanup.md)"},
       device_option(),
       precision_option(),
       weights_option(),
