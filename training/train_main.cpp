@@ -24,6 +24,9 @@ CommandSpec command() {
   spec.options = {
       tool_option("pairs", path, "DIR", "", "folder of shards (required)"),
       tool_option("run", path, "DIR", "", "folder of this run (required)"),
+      tool_option("init", path, "FILE", "",
+                  "weights file (.crw) to start from instead of random weights; its architecture must be that of "
+                  "--levels and --width"),
       tool_option("steps", integer, "N", "10000", 1, 1e9, "steps in all, over all resumptions"),
       tool_option("batch", integer, "N", "2", 1, 1024, "pairs a step"),
       tool_option("rate", number, "R", "0.001", 1e-8, 1, "peak learning rate"),
@@ -31,6 +34,11 @@ CommandSpec command() {
       tool_option("width", integer, "N", "16", 8, 256, "channels of its first level"),
       tool_option("seed", integer, "N", "1", 0, 1e15, "seed of the batches and the initial weights"),
       tool_option("validate-every", integer, "N", "500", 1, 1e9, "steps between validations and checkpoints"),
+      tool_option("best", flag, "", "yes",
+                  "denoiser.crw holds the weights of the best validation (mean gain of the FSC to the truth less "
+                  "what the worst shell loses), not of the last; with --init those it started from count too"),
+      tool_option("patience", integer, "N", "0", 0, 1e9,
+                  "stop early, after N validations without a better one; 0: never"),
       tool_option("float32", flag, "", "no", "no mixed precision"),
       tool_option("device", choice, "D", "cpu", "cpu or cuda"),
       tool_option("threads", integer, "N", "0", 0, 1024, "CPU threads, 0: all"),
@@ -47,6 +55,7 @@ int run(const Settings& settings) {
   TrainOptions o;
   o.pairs = settings.text("pairs");
   o.run = settings.text("run");
+  o.init = settings.text("init");
   o.steps = settings.integer("steps");
   o.batch = static_cast<int>(settings.integer("batch"));
   o.learning_rate = settings.number("rate");
@@ -54,6 +63,8 @@ int run(const Settings& settings) {
   o.network.width = static_cast<int>(settings.integer("width"));
   o.seed = static_cast<std::uint64_t>(settings.integer("seed"));
   o.validate_every = settings.integer("validate-every");
+  o.best = settings.flag("best");
+  o.patience = settings.integer("patience");
   o.bf16 = !settings.flag("float32");
   o.device = settings.text("device");
   if (const int threads = static_cast<int>(settings.integer("threads")); threads > 0) {

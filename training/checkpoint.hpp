@@ -1,0 +1,29 @@
+#pragma once
+// The state of a training run on disk. Private to training/: brings in torch.
+
+#include <torch/optim/adamw.h>
+
+#include <cstdint>
+#include <string>
+
+#include "models/unet.hpp"
+
+namespace cryored {
+
+/// What a run is resumed from, beside the tensors.
+struct RunState {
+  std::int64_t step = 0;  ///< steps done
+  std::string init;       ///< SHA-256 of the weights the run was started from; empty: random
+  double best = -1e300;   ///< best validation objective so far
+  std::int64_t best_step = 0;
+  std::int64_t stale = 0;  ///< validations since then
+};
+
+/// Writes atomically.
+void save_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser,
+                     const RunState& state);
+
+/// Throws InputError when the file is no checkpoint of this network.
+RunState load_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser);
+
+}  // namespace cryored
