@@ -12,6 +12,7 @@
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
 #include "training/pairs.hpp"
+#include "training/relion_pairs.hpp"
 #include "training/structures.hpp"
 
 namespace fs = std::filesystem;
@@ -26,9 +27,11 @@ CommandSpec command() {
   spec.summary = "Makes training pairs, half-maps with RELION's errors and their truth, from a folder of structures";
   spec.details =
       "One shard per structure and pass, OUT/passNNN/ID.pairs; shards that exist are kept, so a killed run goes on "
-      "where it was. See docs/training.md.";
+      "where it was. With --refinements the pairs come from what RELION itself made instead, one shard per refinement, "
+      "OUT/<data set>_<mode>/ID.pairs. See docs/training.md.";
   spec.options = {
-      tool_option("structures", path, "DIR", "", "PDB or mmCIF files, plain or .gz (required)"),
+      tool_option("structures", path, "DIR", "", "PDB or mmCIF files, plain or .gz"),
+      tool_option("refinements", path, "DIR", "", "output folder of cryored-refine with finished cells, instead of structures"),
       tool_option("out", path, "DIR", "", "folder for the shards (required)"),
       tool_option("box", integer, "N", "48", 16, 256, "box in voxels, even"),
       tool_option("voxel", number, "A", "2.5", 0.5, 10, "voxel size in A"),
@@ -41,15 +44,33 @@ CommandSpec command() {
   return spec;
 }
 
+int pairs_of_refinements(const std::string& folder, const std::string& out, const PairOptions& options) {
+  std::size_t made = 0;
+  for (const FinishedRefinement& job : finished_refinements(folder)) {
+    const fs::path shard = fs::path(out) / job.name / (job.structure_id + ".pairs");
+    if (fs::exists(shard)) continue;
+    fs::create_directories(shard.parent_path());
+    const auto pairs = relion_pairs(job, options);
+    write_pairs(shard.string(), pairs, job.structure_id);
+    std::cerr << fmt::format("{}: {} pairs\n", job.name, pairs.size());
+    ++made;
+  }
+  std::cerr << fmt::format("{} shards written\n", made);
+  return 0;
+}
+
 int run(const Settings& settings) {
-  for (const char* required : {"structures", "out"})
-    if (settings.text(required).empty())
-      throw UsageError(Problem{std::string("--") + required, "", "nothing", "a folder", "give it; see --help"});
-  const std::string structures = settings.text("structures"), out = settings.text("out");
+  const std::string structures = settings.text("structures"), out = settings.text("out"),
+                    refinements = settings.text("refinements");
+  if (out.empty()) throw UsageError(Problem{"--out", "", "nothing", "a folder", "give it; see --help"});
+  if (structures.empty() == refinements.empty())
+    throw UsageError(Problem{"--structures, --refinements", "", structures.empty() ? "neither" : "both",
+                             "one of them", "give it; see --help"});
   PairOptions options;
   options.box = static_cast<std::size_t>(settings.integer("box"));
   options.voxel = settings.number("voxel");
   options.rounds = static_cast<int>(settings.integer("rounds"));
+  if (!refinements.empty()) return pairs_of_refinements(refinements, out, options);
   const int first_pass = static_cast<int>(settings.integer("first-pass"));
   const int passes = static_cast<int>(settings.integer("passes"));
   const int workers = static_cast<int>(settings.integer("workers")),

@@ -21,7 +21,7 @@ constexpr double pi = 3.14159265358979323846;
 }
 
 /// Turn by 2 pi / fold about an axis.
-Rotation turn(int fold, double x, double y, double z) {
+RotationMatrix turn(int fold, double x, double y, double z) {
   const double length = std::sqrt(x * x + y * y + z * z);
   x /= length, y /= length, z /= length;
   const double angle = 2 * pi / fold, c = std::cos(angle), s = std::sin(angle), t = 1 - c;
@@ -29,34 +29,34 @@ Rotation turn(int fold, double x, double y, double z) {
           t * y * z - s * x, t * x * z - s * y, t * y * z + s * x, c + t * z * z};
 }
 
-Rotation product(const Rotation& a, const Rotation& b) {
-  Rotation c{};
+RotationMatrix product(const RotationMatrix& a, const RotationMatrix& b) {
+  RotationMatrix c{};
   for (std::size_t i = 0; i < 3; ++i)
     for (std::size_t j = 0; j < 3; ++j)
       for (std::size_t k = 0; k < 3; ++k) c[3 * i + j] += a[3 * i + k] * b[3 * k + j];
   return c;
 }
 
-bool same(const Rotation& a, const Rotation& b) {
+bool same(const RotationMatrix& a, const RotationMatrix& b) {
   for (std::size_t i = 0; i < 9; ++i)
     if (std::abs(a[i] - b[i]) > 1e-6) return false;
   return true;
 }
 
 /// All products of the generators.
-std::vector<Rotation> closure(const std::vector<Rotation>& generators) {
-  std::vector<Rotation> group{{1, 0, 0, 0, 1, 0, 0, 0, 1}};
+std::vector<RotationMatrix> closure(const std::vector<RotationMatrix>& generators) {
+  std::vector<RotationMatrix> group{{1, 0, 0, 0, 1, 0, 0, 0, 1}};
   for (std::size_t i = 0; i < group.size(); ++i)
-    for (const Rotation& generator : generators) {
-      const Rotation next = product(generator, group[i]);
-      if (std::none_of(group.begin(), group.end(), [&](const Rotation& known) { return same(known, next); }))
+    for (const RotationMatrix& generator : generators) {
+      const RotationMatrix next = product(generator, group[i]);
+      if (std::none_of(group.begin(), group.end(), [&](const RotationMatrix& known) { return same(known, next); }))
         group.push_back(next);
     }
   return group;
 }
 
 /// RELION's choice of axes for each group.
-std::vector<Rotation> generators(const std::string& name) {
+std::vector<RotationMatrix> generators(const std::string& name) {
   const double golden = (1 + std::sqrt(5.0)) / 2;
   if (name == "T") return {turn(3, 0, 0, 1), turn(2, 0, std::sqrt(2.0 / 3), std::sqrt(1.0 / 3))};
   if (name == "O") return {turn(3, 1, 1, 1), turn(4, 0, 0, 1)};
@@ -142,7 +142,7 @@ float sample(const Map& coefficients, double x, double y, double z) {
 }
 
 struct Operator {
-  Rotation turn;
+  RotationMatrix turn;
   double shift = 0;  ///< along z after the turn, voxels
 };
 
@@ -160,8 +160,8 @@ std::vector<Operator> operators_of(const Symmetry& symmetry, std::size_t box, do
   for (long k = -repeats; k <= repeats; ++k) {
     const double angle = symmetry.helix ? static_cast<double>(k) * symmetry.helix->twist * pi / 180 : 0;
     const double c = std::cos(angle), s = std::sin(angle);
-    const Rotation step{c, -s, 0, s, c, 0, 0, 0, 1};
-    for (const Rotation& rotation : symmetry.rotations)
+    const RotationMatrix step{c, -s, 0, s, c, 0, 0, 0, 1};
+    for (const RotationMatrix& rotation : symmetry.rotations)
       operators.push_back({product(step, rotation), static_cast<double>(k) * rise});
   }
   return operators;
@@ -212,7 +212,7 @@ Map symmetrise(const Map& map, const Symmetry& symmetry, double voxel_size) {
         double sum = 0;
         int count = 0;
         for (const Operator& op : operators) {
-          const Rotation& r = op.turn;
+          const RotationMatrix& r = op.turn;
           const double px = r[0] * dx + r[1] * dy + r[2] * dz, py = r[3] * dx + r[4] * dy + r[5] * dz;
           const double pz = r[6] * dx + r[7] * dy + r[8] * dz + op.shift;
           if (px * px + py * py + pz * pz > limit + 1e-6) continue;

@@ -15,11 +15,11 @@
 namespace cryored {
 
 /// Row-major rotation matrix acting on (x, y, z) about the centre voxel N/2.
-using Rotation = std::array<double, 9>;
+using RotationMatrix = std::array<double, 9>;
 
 struct Symmetry {
   std::string name = "C1";
-  std::vector<Rotation> rotations{{1, 0, 0, 0, 1, 0, 0, 0, 1}};  ///< the whole group, identity first
+  std::vector<RotationMatrix> rotations{{1, 0, 0, 0, 1, 0, 0, 0, 1}};  ///< the whole group, identity first
   std::optional<HelicalSymmetry> helix;  ///< a positive twist with a positive rise is right-handed, as in RELION
 
   bool trivial() const { return rotations.size() == 1 && !helix; }

@@ -18,7 +18,7 @@ TEST(PointGroups, HaveTheirOrders) {
   for (const auto& [name, order] : orders) {
     const Symmetry symmetry = parse_symmetry(name);
     EXPECT_EQ(symmetry.rotations.size(), order) << name;
-    for (const Rotation& r : symmetry.rotations) {
+    for (const RotationMatrix& r : symmetry.rotations) {
       const double det =
           r[0] * (r[4] * r[8] - r[5] * r[7]) - r[1] * (r[3] * r[8] - r[5] * r[6]) + r[2] * (r[3] * r[7] - r[4] * r[6]);
       EXPECT_NEAR(det, 1, 1e-9) << name;

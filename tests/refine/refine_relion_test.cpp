@@ -12,6 +12,9 @@
 #include "benchmarks/refine/process.hpp"
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
+#include "training/relion_pairs.hpp"
 
 namespace fs = std::filesystem;
 
@@ -95,7 +98,9 @@ class SmallRefinement : public testing::Test {
   static constexpr int kIterations = 2;
 
   static void SetUpTestSuite() {
-    base_ = fresh_folder("small");
+    top_ = fresh_folder("small");
+    base_ = top_ / "4AKE_small";
+    fs::create_directories(base_);
     data_.name = "4AKE";
     data_.structure = std::string(CRYORED_TEST_DATA) + "/4AKE.pdb.gz";
     data_.options.box = 32;
@@ -106,7 +111,7 @@ class SmallRefinement : public testing::Test {
     prepare_data_set(data_);
     truth_ = read_truth(data_.folder);
   }
-  static void TearDownTestSuite() { fs::remove_all(base_); }
+  static void TearDownTestSuite() { fs::remove_all(top_); }
 
   static CellResult refine(const RefineMode& mode) {
     const Cell cell = cell_for(mode);
@@ -123,7 +128,7 @@ class SmallRefinement : public testing::Test {
     return cell;
   }
 
-  static inline fs::path base_;
+  static inline fs::path top_, base_;
   static inline DataSet data_;
   static inline Truth truth_;
 };
@@ -158,6 +163,30 @@ TEST_F(SmallRefinement, GaussianPathFollowsRelionsOwnProgram) {
   EXPECT_LT(ours.score.final_map.resolution, 20);
   EXPECT_LT(ours.score.angle_median, 20);
   EXPECT_FALSE(ours.score.iterations[0].notes[0].lambda.value_or(0) > 0);
+
+  // The same half-maps as training pairs: finished jobs only (RELION's own run has them, too), like the truth
+  // where the reference was, cut where RELION cuts, on the truth's grey scale.
+  const std::vector<FinishedRefinement> jobs = finished_refinements(top_.string());
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].structure_id, "4AKE");
+  EXPECT_EQ(jobs[0].stars.size(), static_cast<std::size_t>(2 * kIterations));
+  PairOptions options;
+  options.box = data_.options.box;
+  options.voxel = data_.options.pixel_size;
+  const std::vector<TrainingPair> pairs = relion_pairs(jobs[0], options);
+  ASSERT_EQ(pairs.size(), jobs[0].stars.size());
+  for (const TrainingPair& pair : pairs) {
+    const auto likeness = fsc(pair.input, pair.target);
+    EXPECT_GT(likeness[2], 0.8);
+    ASSERT_GT(pair.cut, 4);
+    const auto power = shell_power(forward(pair.input)), truth_power = shell_power(forward(pair.target));
+    for (std::size_t s = static_cast<std::size_t>(pair.cut) + 1; s < power.size(); ++s) EXPECT_LT(power[s], 1e-6 * power[1]);
+    EXPECT_NEAR(std::sqrt(truth_power[2] / power[2]), likeness[2], 0.1);
+    EXPECT_EQ(pair.half_fsc.size(), options.box / 2 + 1);
+  }
+  options.voxel = 2;
+  EXPECT_THROW(relion_pairs(jobs[0], options), InputError);
+  EXPECT_THROW(finished_refinements((top_ / "nothing").string()), InputError);
 }
 
 TEST_F(SmallRefinement, RedRunsInEveryIterationAndLeavesItsRecords) {

@@ -1,0 +1,113 @@
+#include "training/relion_pairs.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "core/base/error.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/red.hpp"
+
+namespace cryored {
+namespace fs = std::filesystem;
+namespace {
+
+/// The map without coefficients at or beyond shell `cut`; with `power` its cross terms below `coarse`.
+HalfTransform cut_transform(const Map& map, int cut) {
+  HalfTransform t = forward(map);
+  for (std::size_t z = 0; z < t.nz; ++z)
+    for (std::size_t y = 0; y < t.ny; ++y)
+      for (std::size_t x = 0; x < t.nx; ++x) {
+        const auto ky = static_cast<double>(signed_frequency(y, t.ny)),
+                   kz = static_cast<double>(signed_frequency(z, t.nz)), kx = static_cast<double>(x);
+        if (kx * kx + ky * ky + kz * kz >= static_cast<double>(cut) * cut) t(x, y, z) = 0;
+      }
+  return t;
+}
+
+/// a of the least-squares fit a * from = to over the shells 1 .. last.
+double fitted_scale(const HalfTransform& from, const HalfTransform& to, double last) {
+  double cross = 0, power = 0;
+  for (std::size_t z = 0; z < from.nz; ++z)
+    for (std::size_t y = 0; y < from.ny; ++y)
+      for (std::size_t x = 0; x < from.nx; ++x) {
+        const double r = std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, from.ny)),
+                                    static_cast<double>(signed_frequency(z, from.nz)));
+        if (r < 0.5 || r > last) continue;
+        const std::complex<double> a(from(x, y, z)), b(to(x, y, z));
+        cross += (std::conj(a) * b).real();
+        power += std::norm(a);
+      }
+  return power > 0 ? cross / power : 0;
+}
+
+}  // namespace
+
+std::vector<FinishedRefinement> finished_refinements(const std::string& folder) {
+  std::vector<FinishedRefinement> jobs;
+  if (fs::is_directory(folder))
+    for (const auto& data_set : fs::directory_iterator(folder)) {
+      const fs::path truth = data_set.path() / "particles" / "truth.mrc";
+      if (!fs::exists(truth)) continue;
+      for (const auto& mode : fs::directory_iterator(data_set.path())) {
+        if (!mode.is_directory()) continue;
+        FinishedRefinement job;
+        job.name = data_set.path().filename().string() + "_" + mode.path().filename().string();
+        job.structure_id = job.name.substr(0, job.name.find('_'));
+        job.truth = truth.string();
+        for (const auto& file : fs::directory_iterator(mode.path())) {
+          const std::string name = file.path().filename().string();
+          // The result is there once RELION's iteration went on; the arrays may have been cleaned up since.
+          if (name.find("_half") != std::string::npos && name.ends_with("_external_reconstruct.star") &&
+              fs::exists(fs::path(file.path()).replace_extension(".mrc")))
+            job.stars.push_back(file.path().string());
+        }
+        std::sort(job.stars.begin(), job.stars.end());
+        if (!job.stars.empty()) jobs.push_back(std::move(job));
+      }
+    }
+  if (jobs.empty())
+    throw InputError(Problem{folder, "refinements", "none",
+                             "<ID>_<data set>/<mode>/run_it*_external_reconstruct.star beside particles/truth.mrc",
+                             "make them with cryored-refine --modes gaussian"});
+  std::sort(jobs.begin(), jobs.end(), [](const FinishedRefinement& a, const FinishedRefinement& b) { return a.name < b.name; });
+  return jobs;
+}
+
+std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const PairOptions& options) {
+  MrcHeader header;
+  const Map truth = read_mrc(job.truth, &header);
+  if (truth.nx != options.box || std::abs(header.pixel_size - options.voxel) > 1e-3 * options.voxel)
+    throw InputError(Problem{job.truth, "box and pixel size",
+                             std::to_string(truth.nx) + ", " + std::to_string(header.pixel_size) + " A",
+                             std::to_string(options.box) + ", " + std::to_string(options.voxel) + " A",
+                             "give the --box and --voxel of the refinements"});
+  const double coarse = static_cast<double>(options.box) * options.voxel / 30;
+  std::vector<TrainingPair> pairs;
+  for (const auto& star : job.stars) {
+    const ReconstructRequest request = read_request(star);
+    const RequestArrays arrays = open_arrays(request);
+    const Map map = unregularised_map(request, arrays, red_weights(request, arrays));
+    TrainingPair pair;
+    pair.cut = cut_shell(request);
+    const HalfTransform input = cut_transform(map, pair.cut);
+    HalfTransform target = cut_transform(truth, pair.cut);
+    const double scale = fitted_scale(target, input, coarse);
+    if (!(scale > 0))
+      throw InputError(Problem{star, "half-map", "no likeness to the truth beyond 30 A", "a refinement that works",
+                               "leave this refinement out"});
+    for (auto& value : target.data) value *= static_cast<float>(scale);
+    pair.input = inverse(input, map.nx);
+    pair.target = inverse(target, map.nx);
+    pair.nominal_resolution =
+        resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
+    pair.half_fsc.assign(request.fsc.begin(), request.fsc.end());
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+}  // namespace cryored

@@ -1,0 +1,30 @@
+#pragma once
+// Training pairs from refinements that RELION really ran: the unregularised half-maps of every
+// iteration and the truth of the simulated particles.
+
+#include <string>
+#include <vector>
+
+#include "training/pairs.hpp"
+
+namespace cryored {
+
+/// A refinement with --external_reconstruct of simulated particles.
+struct FinishedRefinement {
+  std::string structure_id;        ///< "1A2K"
+  std::string name;                ///< of the data set and the way it was refined, for the shard's folder
+  std::string truth;               ///< map in the frame and on the grey scale of the particles
+  std::vector<std::string> stars;  ///< *_half?_class001_external_reconstruct.star, ascending
+};
+
+/// The jobs below the output folder of cryored-refine, whose layout is
+/// <folder>/<ID>_<data set>/<mode>/run_it*.star beside <ID>_<data set>/particles/truth.mrc.
+/// Throws InputError when there is none.
+std::vector<FinishedRefinement> finished_refinements(const std::string& folder);
+
+/// One pair per STAR file: B/K cut at r_max, and the truth cut there and scaled to it by least
+/// squares over the shells coarser than 30 A (there a refinement from a 30 A reference is right).
+/// Throws InputError for another box or pixel size than the options'.
+std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const PairOptions& options);
+
+}  // namespace cryored
