@@ -31,7 +31,8 @@ CommandSpec command() {
       "OUT/<data set>_<mode>/ID.pairs. See docs/training.md.";
   spec.options = {
       tool_option("structures", path, "DIR", "", "PDB or mmCIF files, plain or .gz"),
-      tool_option("refinements", path, "DIR", "", "output folder of cryored-refine with finished cells, instead of structures"),
+      tool_option("refinements", path, "DIR", "",
+                  "output folder of cryored-refine with finished cells, instead of structures"),
       tool_option("out", path, "DIR", "", "folder for the shards (required)"),
       tool_option("box", integer, "N", "48", 16, 256, "box in voxels, even"),
       tool_option("voxel", number, "A", "2.5", 0.5, 10, "voxel size in A"),
@@ -64,8 +65,8 @@ int run(const Settings& settings) {
                     refinements = settings.text("refinements");
   if (out.empty()) throw UsageError(Problem{"--out", "", "nothing", "a folder", "give it; see --help"});
   if (structures.empty() == refinements.empty())
-    throw UsageError(Problem{"--structures, --refinements", "", structures.empty() ? "neither" : "both",
-                             "one of them", "give it; see --help"});
+    throw UsageError(Problem{"--structures, --refinements", "", structures.empty() ? "neither" : "both", "one of them",
+                             "give it; see --help"});
   PairOptions options;
   options.box = static_cast<std::size_t>(settings.integer("box"));
   options.voxel = settings.number("voxel");

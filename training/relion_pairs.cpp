@@ -73,7 +73,8 @@ std::vector<FinishedRefinement> finished_refinements(const std::string& folder) 
     throw InputError(Problem{folder, "refinements", "none",
                              "<ID>_<data set>/<mode>/run_it*_external_reconstruct.star beside particles/truth.mrc",
                              "make them with cryored-refine --modes gaussian"});
-  std::sort(jobs.begin(), jobs.end(), [](const FinishedRefinement& a, const FinishedRefinement& b) { return a.name < b.name; });
+  std::sort(jobs.begin(), jobs.end(),
+            [](const FinishedRefinement& a, const FinishedRefinement& b) { return a.name < b.name; });
   return jobs;
 }
 
@@ -88,7 +89,10 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
   const double coarse = static_cast<double>(options.box) * options.voxel / 30;
   std::vector<TrainingPair> pairs;
   for (const auto& star : job.stars) {
-    const ReconstructRequest request = read_request(star);
+    ReconstructRequest request = read_request(star);
+    // RELION writes names relative to where it was started; the arrays always lie beside the STAR file.
+    for (std::string* path : {&request.data_real, &request.data_imag, &request.weight})
+      *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
     const RequestArrays arrays = open_arrays(request);
     const Map map = unregularised_map(request, arrays, red_weights(request, arrays));
     TrainingPair pair;
@@ -102,8 +106,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
     for (auto& value : target.data) value *= static_cast<float>(scale);
     pair.input = inverse(input, map.nx);
     pair.target = inverse(target, map.nx);
-    pair.nominal_resolution =
-        resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
+    pair.nominal_resolution = resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
     pair.half_fsc.assign(request.fsc.begin(), request.fsc.end());
     pairs.push_back(std::move(pair));
   }
