@@ -64,7 +64,7 @@ TestFolder::~TestFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-void write_particles(const TestFolder& folder, int box, int count, double pixel_size) {
+void write_particles(const std::filesystem::path& folder, int box, int count, double pixel_size) {
   std::mt19937 random(static_cast<unsigned>(box));
   std::normal_distribution<double> normal;
   std::uniform_real_distribution<double> uniform;
@@ -82,7 +82,7 @@ void write_particles(const TestFolder& folder, int box, int count, double pixel_
       << pixel_size << ' ' << box
       << " 2 300 2.7 0.1\n\ndata_particles\n\nloop_\n_rlnImageName #1\n_rlnAngleRot #2\n_rlnAngleTilt #3\n"
          "_rlnAnglePsi #4\n_rlnOriginXAngst #5\n_rlnOriginYAngst #6\n_rlnOpticsGroup #7\n_rlnRandomSubset #8\n";
-  MrcStackWriter stack(folder / "particles.mrcs", n, n, static_cast<std::size_t>(count), pixel_size);
+  MrcStackWriter stack((folder / "particles.mrcs").string(), n, n, static_cast<std::size_t>(count), pixel_size);
   constexpr double degrees = 180 / std::numbers::pi;
   for (int i = 0; i < count; ++i) {
     const double rot = 2 * std::numbers::pi * uniform(random), tilt = std::acos(2 * uniform(random) - 1);
@@ -103,8 +103,8 @@ void write_particles(const TestFolder& folder, int box, int count, double pixel_
     noisy.reserve(image.size());
     for (const double v : image) noisy.push_back(static_cast<float>(v + 2 * deviation * normal(random)));
     stack.append(noisy.data());
-    star << std::setw(6) << std::setfill('0') << i + 1 << '@' << (folder / "particles.mrcs") << ' ' << rot * degrees
-         << ' ' << tilt * degrees << ' ' << psi * degrees << " 0 0 1 " << i % 2 + 1 << '\n';
+    star << std::setw(6) << std::setfill('0') << i + 1 << "@particles.mrcs " << rot * degrees << ' ' << tilt * degrees
+         << ' ' << psi * degrees << " 0 0 1 " << i % 2 + 1 << '\n';
   }
   stack.close();
   if (box > 64) return;
@@ -114,7 +114,7 @@ void write_particles(const TestFolder& folder, int box, int count, double pixel_
              blobs.sigma);
   Map map(n, n, n);
   for (std::size_t i = 0; i < density.size(); ++i) map.data[i] = static_cast<float>(density[i]);
-  write_mrc(folder / "reference.mrc", map, pixel_size);
+  write_mrc((folder / "reference.mrc").string(), map, pixel_size);
 }
 
 bool have_program(const std::string& name) {

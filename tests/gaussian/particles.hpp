@@ -22,9 +22,9 @@ class TestFolder {
 };
 
 /// Forty blobs seen from random directions, with noise of twice the image's standard deviation:
-/// `folder/particles.mrcs`, `folder/particles.star` (known angles, two random subsets) and, up to
-/// box 64, the density itself as `folder/reference.mrc`.
-void write_particles(const TestFolder& folder, int box, int count, double pixel_size);
+/// `folder/particles.mrcs`, `folder/particles.star` (known angles, two random subsets; to be read from there) and, up
+/// to box 64, the density itself as `folder/reference.mrc`.
+void write_particles(const std::filesystem::path& folder, int box, int count, double pixel_size);
 
 bool have_program(const std::string& name);
 

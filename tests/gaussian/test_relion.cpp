@@ -37,13 +37,15 @@ struct Known {
   const char* tau2;
   bool skip_gridding = false;
 };
+/// GoogleTest would print the bytes of the pointers.
+void PrintTo(const Known& known, std::ostream* out) { *out << known.name; }
 class KnownAngles : public testing::TestWithParam<Known> {};
 
 TEST_P(KnownAngles, RelionReconstruct) {
   REQUIRE_RELION("relion_reconstruct");
   const Known& c = GetParam();
   TestFolder folder;
-  write_particles(folder, c.box, c.particles, 2);
+  write_particles(folder.path(), c.box, c.particles, 2);
   std::ostringstream command;
   command << "relion_reconstruct --i particles.star --o known.mrc --external_reconstruct --pad " << c.padding
           << " --refdim " << c.dimensions;
@@ -94,7 +96,7 @@ TEST(Refinement, AutoRefineHalvesAndJoinedMap) {
   REQUIRE_RELION("mpirun");
   for (const int padding : {1, 2}) {
     TestFolder folder;
-    write_particles(folder, 32, 100, 2);
+    write_particles(folder.path(), 32, 100, 2);
     // The first run is ended in its third iteration; the second one is told to converge from there, which
     // makes RELION join the halves.
     const std::string external = folder / "external.sh";
@@ -133,7 +135,7 @@ TEST(Refinement, Class3D) {
   REQUIRE_RELION("relion_refine");
   for (const int padding : {1, 2}) {
     TestFolder folder;
-    write_particles(folder, 32, 150, 2);
+    write_particles(folder.path(), 32, 150, 2);
     ASSERT_EQ(run_relion(folder, "relion_external_reconstruct",
                          "relion_refine --i particles.star --o " + (folder / "run") +
                              " --ref reference.mrc --ini_high 20 --firstiter_cc --K 3 --iter 3 --tau2_fudge 4"
@@ -154,7 +156,7 @@ TEST(Refinement, Class2D) {
   REQUIRE_RELION("relion_refine");
   for (const int padding : {1, 2}) {
     TestFolder folder;
-    write_particles(folder, 64, 150, 2);
+    write_particles(folder.path(), 64, 150, 2);
     ASSERT_EQ(run_relion(folder, "relion_external_reconstruct",
                          "relion_refine --i particles.star --o " + (folder / "run") +
                              " --K 4 --iter 3 --tau2_fudge 2 --psi_step 20 --pad " + std::to_string(padding) + search),
