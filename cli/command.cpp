@@ -5,8 +5,8 @@
 namespace cryored {
 
 std::vector<Command> all_commands() {
-  return {reconstruct_command(), denoise_command(), fsc_command(),    weights_command(),
-          env_command(),         doctor_command(),  config_command(), version_command()};
+  return {reconstruct_command(), denoise_command(), fsc_command(), weights_command(), env_command(),
+          doctor_command(),      status_command(),  top_command(), config_command(),  version_command()};
 }
 
 std::vector<OptionSpec> persistent_options() {

@@ -21,6 +21,8 @@ Command fsc_command();
 Command weights_command();
 Command env_command();
 Command doctor_command();
+Command status_command();
+Command top_command();
 Command config_command();
 Command version_command();
 

@@ -1,0 +1,37 @@
+#pragma once
+// Which daemons this user has on this machine, from the KEY.json files of the runtime folder (docs/daemon.md).
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "daemon/address.hpp"
+#include "daemon/status.hpp"
+
+namespace cryored::daemon {
+
+enum class Condition {
+  serving,     ///< answered
+  leaving,     ///< answered, takes no more work
+  silent,      ///< its lock is held, but it did not answer: starting, stopped, or stuck
+  stale,       ///< its lock is free: it ended without removing its files (kill -9, a crash, a reboot)
+  other_host,  ///< its file says that it runs elsewhere (the runtime folder is shared)
+};
+
+/// "serving", "leaving", "silent", "stale", "other-host".
+const char* condition_name(Condition condition);
+
+struct FoundDaemon {
+  Address address;
+  Condition condition = Condition::stale;
+  Json file;          ///< KEY.json; null when it cannot be read
+  Json status;        ///< GET /v1/status; null unless serving or leaving
+  std::string error;  ///< why silent
+};
+
+/// All of `folder`, by key; each one that lives is asked and given `patience` to answer. A folder that is not there
+/// holds none. Never throws for what single files hold.
+std::vector<FoundDaemon> find_daemons(const std::string& folder,
+                                      std::chrono::milliseconds patience = std::chrono::seconds(2));
+
+}  // namespace cryored::daemon

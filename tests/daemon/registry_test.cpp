@@ -1,0 +1,167 @@
+// Which daemons `cryored status` finds, and how it shows them.
+
+#include "daemon/registry.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "core/base/error.hpp"
+#include "daemon/http_get.hpp"
+#include "daemon/status_text.hpp"
+#include "tests/daemon/outside_testing.hpp"
+
+namespace cryored_test {
+namespace {
+
+using namespace cryored::daemon;
+using std::chrono::milliseconds;
+
+/// Listens where a daemon would, and gives each caller the same bytes; with none, holds the connection open.
+class FakePeer {
+ public:
+  FakePeer(const std::string& path, std::string answer, int callers = 1) : answer_(std::move(answer)) {
+    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = socket_address(path);
+    if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 8) != 0)
+      throw std::runtime_error("cannot listen on " + path);
+    thread_ = std::thread([this, callers] {
+      for (int i = 0; i < callers; ++i) serve();
+    });
+  }
+  ~FakePeer() {
+    shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    close(listener_);
+  }
+  FakePeer(const FakePeer&) = delete;
+  FakePeer& operator=(const FakePeer&) = delete;
+
+ private:
+  void serve() const {
+    const int peer = accept(listener_, nullptr, nullptr);
+    if (peer < 0) return;
+    char buffer[4096];
+    while (read(peer, buffer, sizeof buffer) == static_cast<ssize_t>(sizeof buffer)) {
+    }
+    if (answer_.empty())
+      while (read(peer, buffer, sizeof buffer) > 0) {
+      }
+    send(peer, answer_.data(), answer_.size(), MSG_NOSIGNAL);  // the caller may have given up
+    close(peer);
+  }
+  std::string answer_;
+  int listener_ = -1;
+  std::thread thread_;
+};
+
+std::string http(const std::string& body, const std::string& status = "200 OK") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string all_of(const std::vector<std::string>& lines) {
+  std::string all;
+  for (const auto& line : lines) all += line + "\n";
+  return all;
+}
+
+TEST(Registry, TellsServingLeavingSilentStaleAndOtherHosts) {
+  const PrivateFolder folder;
+  const auto at = [&](const std::string& key) { return Address{folder.path, key}; };
+  const auto announce = [&](const std::string& key, const std::string& text) { std::ofstream(at(key).json()) << text; };
+  for (const char* key : {"a-1", "b-2", "c-3"}) announce(key, "{\"pid\": 12}");
+  announce("d-4", "{\"pid\": 12");  // cut short
+  announce("e-5", "{\"host\": \"a-host-that-is-not-this-one\"}");
+  std::ofstream(folder / ".hidden.json") << "{}";
+  std::ofstream(folder / "other.txt") << "{}";
+  std::filesystem::create_symlink("/etc/passwd", at("f-6").json());
+  const DaemonLock first(at("a-1")), second(at("b-2")), third(at("c-3"));
+  ASSERT_TRUE(first.held() && second.held() && third.held());
+  Snapshot leaving = busy_snapshot();
+  leaving.self.draining = true;
+  const FakePeer a(at("a-1").socket(), http(to_json(busy_snapshot()).dump()));
+  const FakePeer b(at("b-2").socket(), http(to_json(leaving).dump()));
+  const FakePeer c(at("c-3").socket(), "");
+
+  const auto before = std::chrono::steady_clock::now();
+  const auto found = find_daemons(folder.path, milliseconds(300));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << "a silent one does not hold it up";
+  ASSERT_EQ(found.size(), 6u);
+  const Condition expected[] = {Condition::serving, Condition::leaving,    Condition::silent,
+                                Condition::stale,   Condition::other_host, Condition::stale};
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(found[i].condition, expected[i]) << found[i].address.key;
+  EXPECT_EQ(found[0].status["daemon"]["pid"], 4711);
+  EXPECT_NE(found[2].error.find("no answer within 300 ms"), std::string::npos) << found[2].error;
+  EXPECT_TRUE(found[3].file.is_null()) << "not JSON";
+  EXPECT_TRUE(found[5].file.is_null()) << "a link is not followed";
+}
+
+TEST(Registry, AnAnswerThatIsNoStatusIsSilent) {
+  const PrivateFolder folder;
+  const Address address{folder.path, "a-1"};
+  std::ofstream(address.json()) << "{}";
+  const DaemonLock lock(address);
+  for (const std::string& answer : {http("[1]"), http("{}", "503 Service Unavailable"), std::string("garbage\r\n\r\n"),
+                                    std::string("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")}) {
+    std::filesystem::remove(address.socket());
+    const FakePeer peer(address.socket(), answer);
+    const auto found = find_daemons(folder.path, milliseconds(2000));
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].condition, Condition::silent) << answer;
+    EXPECT_NE(found[0].error, "") << answer;
+  }
+}
+
+TEST(Registry, NobodyListensOrNoFolder) {
+  const PrivateFolder folder;
+  EXPECT_THROW(http_get(folder / "none.sock", "/", milliseconds(500)), cryored::SystemError);
+  EXPECT_TRUE(find_daemons(folder / "none").empty());
+  const auto lines = status_lines(std::vector<FoundDaemon>{}, folder.path);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NE(lines[0].find("no daemon of yours"), std::string::npos);
+}
+
+TEST(StatusText, ShowsWhatTheSnapshotHolds) {
+  FoundDaemon found{{"/run", "default-1"}, Condition::serving, nullptr, to_json(busy_snapshot()), ""};
+  const std::string all = all_of(status_lines(found));
+  for (const char* part : {"default-1: serving, pid 4711, version 1.2.3", "310 MB resident", "1.2 GB of 16.0 GB",
+                           "cuda:0", "unet loaded", "running", "waiting", "run_it004_half1_class001", "0.412", "7.50 A",
+                           "job012/run", "6 maps done, 1 failed", "leaves after 10.0 min",
+                           "gr\xc3\xb6\xc3\x9f"
+                           "e"})
+    EXPECT_NE(all.find(part), std::string::npos) << part << "\n" << all;
+  EXPECT_EQ(all.find('\x1b'), std::string::npos) << "no terminal sequence from a name";
+}
+
+TEST(StatusText, AnotherVersionsStatusIsShownAsFarAsItGoes) {
+  for (const char* text : {"{}", "{\"daemon\": 5, \"devices\": {}, \"jobs\": [1, null, {\"recent\": [[]]}]}",
+                           "{\"requests\": [{\"state\": 7}], \"daemon\": {\"watched\": [1]}}"}) {
+    FoundDaemon found{{"/run", "default-1"}, Condition::serving, nullptr, Json::parse(text), ""};
+    EXPECT_NE(all_of(status_lines(found)).find("serving"), std::string::npos) << text;
+  }
+}
+
+TEST(StatusText, CutsByColumnsNotBytes) {
+  EXPECT_EQ(columns("gr\xc3\xb6\xc3\x9f"
+                    "e"),
+            5u);
+  EXPECT_EQ(cut_to("gr\xc3\xb6\xc3\x9f"
+                   "e",
+                   5),
+            "gr\xc3\xb6\xc3\x9f"
+            "e");
+  EXPECT_EQ(cut_to("gr\xc3\xb6\xc3\x9f"
+                   "e",
+                   4),
+            "gr\xc3\xb6~");
+  EXPECT_EQ(cut_to("abc", 0), "");
+  EXPECT_EQ(printable("a\x1b[2J\xc2\x9b"
+                      "b\n"),
+            "a?[2J?b?");
+}
+
+}  // namespace
+}  // namespace cryored_test
