@@ -125,6 +125,11 @@ RedOptions red_options(const Settings& settings) {
   options.pixel_size = settings.optional_number("pixel-size");
   options.denoise_joined = settings.flag("denoise-joined");
   options.gridding.skip_gridding = settings.flag("skip-gridding");
+  const std::string& guard = settings.text("guard");
+  options.guard.mode = guard == "limit"    ? GuardOptions::Mode::limit
+                       : guard == "report" ? GuardOptions::Mode::report
+                                           : GuardOptions::Mode::off;
+  options.guard.bound = settings.number("guard-bound");
   return options;
 }
 
@@ -164,6 +169,33 @@ std::string reason(const Run& run) {
   return run.settings.text("prior") == "gaussian" ? "--prior gaussian" : run.decision.why_not;
 }
 
+Json guard_entry(const Run& run) {
+  const GuardReport& guard = run.report.guard;
+  Json entry{{"mode", run.settings.text("guard")}, {"ran", guard.ran}, {"reason", guard.why_not}};
+  if (!guard.ran) return entry;
+  entry["bound"] = run.settings.number("guard-bound");
+  entry["first_random_shell"] = guard.first_shell;
+  entry["denoiser_passes"] = guard.passes;
+  entry["input_fsc"] = guard.input_fsc;
+  entry["output_fsc"] = guard.output_fsc;
+  entry["created"] = guard.created;
+  entry["lambda_factor"] = guard.lambda_factor;
+  entry["worst_shell"] = guard.worst_shell;
+  return entry;
+}
+
+/// For RELION's log: what exceeds --guard-bound, else empty.
+std::string guard_warning(const Run& run) {
+  const GuardReport& guard = run.report.guard;
+  if (!guard.ran || guard.worst_shell == 0) return "";
+  const double created = guard.created[static_cast<std::size_t>(guard.worst_shell)];
+  if (created <= run.settings.number("guard-bound")) return "";
+  return "; warning: by itself the denoiser creates " + number(100 * created, "%.0f %%") + " of its output in shell " +
+         std::to_string(guard.worst_shell) + " (" +
+         number(run.request.box * run.decision.pixel_size / guard.worst_shell, "%.1f A") +
+         (run.settings.text("guard") == "limit" ? "), lambda lowered there" : "), see --guard limit");
+}
+
 Json denoiser_entry(const Run& run) {
   const ReconstructDecision& decision = run.decision;
   Json entry{{"ran", run.report.denoiser_ran},
@@ -175,6 +207,7 @@ Json denoiser_entry(const Run& run) {
              {"symmetry", decision.symmetry.name},
              {"symmetry_from", decision.symmetry_source}};
   if (!run.report.denoiser_ran) return entry;
+  entry["guard"] = guard_entry(run);
   entry["lambda_per_shell"] = run.report.lambda;
   entry["last_denoised_shell"] = run.report.last_denoised_shell;
   if (const BlockDenoiser* network = run.denoiser->loaded()) {
@@ -252,7 +285,7 @@ std::string log_line(const Run& run) {
           number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") + ")";
   if (!run.report.beside.empty())
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
-  return line + cleanup_text(run);
+  return line + guard_warning(run) + cleanup_text(run);
 }
 
 }  // namespace

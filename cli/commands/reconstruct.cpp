@@ -61,6 +61,15 @@ Command reconstruct_command() {
       {"denoise-joined", OptionKind::flag, "", "no",
        "hand RELION the denoised map also for the final joined reconstruction; else it gets the Wiener map, and the "
        "denoised one is saved beside it"},
+      {"guard",
+       OptionKind::choice,
+       "MODE",
+       "off",
+       "report: also run the denoiser on two copies of the half-map with random phases beyond the shell where the "
+       "half-map FSC falls below 0.8, and record what share of its output it creates by itself (two more passes of "
+       "the denoiser); limit: and lower lambda where that exceeds --guard-bound",
+       {"off", "report", "limit"}},
+      bounded({"guard-bound", OptionKind::number, "SHARE", "0.5", "share that the guard allows in a shell"}, 0, 0.99),
       {"skip-gridding", OptionKind::flag, "", "no",
        "divide by the weight once instead of RELION's ten gridding rounds"},
       {"cleanup", OptionKind::flag, "", "no",

@@ -129,8 +129,19 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   report.denoiser = denoiser.description();
   report.denoiser_boxes = pass.boxes;
   const auto usable = usable_shells(request, decision.pixel_size, pass.boxes.voxel_size);
+  for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= usable[s];
+  if (options.guard.mode != GuardOptions::Mode::off) {
+    int last = 0;
+    for (std::size_t s = 0; s < usable.size(); ++s)
+      if (report.lambda[s] > 0) last = static_cast<int>(s);
+    const auto one_pass = [&](const Map& map) {
+      return denoise(request, map, decision.pixel_size, denoiser, decision.symmetry).denoised;
+    };
+    report.guard = created_agreement(unregularised, pass.denoised, request.fsc, last, one_pass, options.guard);
+    for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= report.guard.lambda_factor[s];
+    stages.end("guard");
+  }
   for (std::size_t s = 0; s < usable.size(); ++s) {
-    report.lambda[s] *= usable[s];
     if (report.lambda[s] > 0) report.last_denoised_shell = static_cast<int>(s);
   }
   const HalfBall ball = weights.tau2.ball;

@@ -9,6 +9,7 @@
 
 #include "core/reconstruct/confidence.hpp"
 #include "core/reconstruct/denoiser.hpp"
+#include "core/reconstruct/guard.hpp"
 #include "core/reconstruct/red.hpp"
 #include "core/reconstruct/request.hpp"
 
@@ -28,6 +29,7 @@ struct RedOptions {
   std::optional<double> pixel_size;  ///< A; else find_pixel_size()
   bool denoise_joined = false;       ///< make the denoised map the result of the final joined one, too
   ReconstructOptions gridding;
+  GuardOptions guard;
 };
 
 /// Which map a request asks for and what is done with it.
@@ -71,6 +73,7 @@ struct ReconstructReport {
   ResampleBoxes denoiser_boxes;                         ///< box and voxel size it worked on
   int last_denoised_shell = 0;                          ///< the highest shell that it added to
   std::vector<double> lambda;                           ///< per shell 0 .. N/2, as applied
+  GuardReport guard;                                    ///< lambda above is after it
   std::string result, beside;                           ///< files written; beside is empty when there is none
   std::vector<std::pair<std::string, double>> seconds;  ///< of each stage, in order
 };

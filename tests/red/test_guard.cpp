@@ -1,0 +1,103 @@
+// What the guard must see, with denoisers whose invention is known.
+
+#include <gtest/gtest.h>
+
+#include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/reconstruct/guard.hpp"
+#include "tests/red/maps.hpp"
+
+namespace cryored {
+namespace {
+
+using Mode = GuardOptions::Mode;
+
+std::vector<double> falling_fsc() {  // below 0.8 from shell 5 on
+  std::vector<double> fsc(17, 1.0);
+  for (std::size_t s = 5; s < fsc.size(); ++s) fsc[s] = 0.5;
+  return fsc;
+}
+
+GuardReport run(const std::function<Map(const Map&)>& denoiser, const GuardOptions& options) {
+  const Map map = blobs(32, 1.2, 3);
+  return created_agreement(map, denoiser(map), falling_fsc(), 14, denoiser, options);
+}
+
+TEST(Guard, RandomPhasesKeepAmplitudesAndTheLowShells) {
+  const Map map = blobs(32, 1.2, 3);
+  const Map a = randomise_phases(map, 5, 1, 0), b = randomise_phases(map, 5, 1, 1);
+  const auto same = fsc(map, a), between = fsc(a, b);
+  const auto before = shell_power(forward(map)), after = shell_power(forward(a));
+  for (std::size_t s = 1; s < 16; ++s) {
+    EXPECT_NEAR(after[s] / before[s], 1, 1e-3) << s;
+    if (s < 5)
+      EXPECT_NEAR(same[s], 1, 1e-4) << s;
+    else
+      EXPECT_LT(std::abs(between[s]), 0.5) << s;  // blobs weigh few coefficients, so that chance is wide
+  }
+  EXPECT_EQ(randomise_phases(map, 5, 1, 0).data, a.data);
+}
+
+TEST(Guard, TheIdentityCreatesNothing) {
+  GuardOptions options;
+  options.mode = Mode::limit;
+  const GuardReport report = run([](const Map& m) { return m; }, options);
+  ASSERT_TRUE(report.ran);
+  EXPECT_EQ(report.first_shell, 5);
+  EXPECT_EQ(report.passes, 2);
+  for (double v : report.created) EXPECT_EQ(v, 0);
+  for (double v : report.lambda_factor) EXPECT_EQ(v, 1);
+  EXPECT_EQ(report.worst_shell, 0);
+}
+
+TEST(Guard, ADenoiserThatIgnoresItsInputIsFoundAndLimited) {
+  const Map fixed = blobs(32, 1.0, 9);
+  GuardOptions options;
+  options.mode = Mode::limit;
+  const GuardReport report = run([&](const Map&) { return fixed; }, options);
+  for (std::size_t s = 0; s < report.created.size(); ++s) {
+    const bool seen = s >= 5 && s <= 14;
+    EXPECT_NEAR(report.output_fsc[s], seen ? 1 : 0, 1e-6) << s;
+    // All that the copies do not share by chance.
+    EXPECT_NEAR(report.created[s], seen ? std::min(1.0, 1 - report.input_fsc[s]) : 0, 1e-6) << s;
+    EXPECT_NEAR(report.lambda_factor[s], seen && report.created[s] > 0.5 ? (1 - report.created[s]) / 0.5 : 1, 1e-9);
+  }
+  EXPECT_GE(report.worst_shell, 5);
+  EXPECT_GT(report.created[static_cast<std::size_t>(report.worst_shell)], 0.9);
+
+  options.mode = Mode::report;
+  for (double v : run([&](const Map&) { return fixed; }, options).lambda_factor) EXPECT_EQ(v, 1);
+}
+
+TEST(Guard, WeakAgreementCountsLittle) {
+  // On the real map all of it passes; on the randomised copies a hundredth of a fixed map is left.
+  const Map map = blobs(32, 1.2, 3);
+  const auto denoiser = [&](const Map& m) {
+    Map out = map;
+    if (m.data != map.data)
+      for (float& v : out.data) v *= 0.01f;
+    return out;
+  };
+  const GuardReport report = created_agreement(map, denoiser(map), falling_fsc(), 14, denoiser, {});
+  for (std::size_t s = 5; s <= 14; ++s) EXPECT_LT(report.created[s], 1e-3) << s;
+}
+
+TEST(Guard, SaysWhyItDoesNotRunAndRefusesNonsense) {
+  const Map map = blobs(32, 1.2, 3);
+  const auto never = [](const Map& m) {
+    ADD_FAILURE() << "the denoiser ran";
+    return m;
+  };
+  for (double level : {0.0, 0.95}) {
+    const GuardReport report = created_agreement(map, map, std::vector<double>(17, level), 14, never, {});
+    EXPECT_FALSE(report.ran);
+    EXPECT_FALSE(report.why_not.empty());
+  }
+  GuardOptions wrong;
+  wrong.bound = 1;
+  EXPECT_THROW(created_agreement(map, map, falling_fsc(), 14, never, wrong), UsageError);
+}
+
+}  // namespace
+}  // namespace cryored
