@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
@@ -113,6 +114,16 @@ class Stages {
   Clock::time_point last_ = Clock::now();
   std::vector<std::pair<std::string, double>>& seconds_;
 };
+
+/// A denoised map of an earlier run must not lie beside a result that it does not belong to.
+void remove_stale_denoised(const ReconstructRequest& request) {
+  const std::string path = denoised_path(request.result);
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  if (error)
+    throw SystemError(Problem{path, "denoised map of an earlier run", error.message(), "a file that can be removed",
+                              "remove it: it does not belong to the new result"});
+}
 
 Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedOptions& options,
                  Denoiser& denoiser, ReconstructReport& report, Stages& stages) {
@@ -248,6 +259,8 @@ ReconstructReport reconstruct(const ReconstructRequest& request, const RequestAr
   if (beside.size() != 0) {
     write_mrc(decision.plan.beside, beside, decision.pixel_size);
     report.beside = decision.plan.beside;
+  } else if (decision.plan.kind == Kind::joined_map) {
+    remove_stale_denoised(request);
   }
   write_mrc(request.result, result, decision.pixel_size);
   report.result = request.result;

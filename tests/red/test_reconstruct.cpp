@@ -204,10 +204,18 @@ TEST(Reconstruct, FinalJoinedMapStaysTheWienerMap) {
   EXPECT_GT(relative_difference(beside, gaussian, 14), 0.02);
 
   options.denoise_joined = true;
-  std::filesystem::remove(report.beside);
   EXPECT_TRUE(reconstruct(request, options, &denoiser).beside.empty());
-  EXPECT_FALSE(std::filesystem::exists(report.beside));
+  EXPECT_FALSE(std::filesystem::exists(report.beside)) << "that of the earlier run goes";
   EXPECT_EQ(relative_difference(read_mrc(request.result), beside, 32), 0);
+
+  for (const auto prior : {Prior::gaussian, Prior::red}) {  // no denoiser by the prior, and by lambda
+    options.denoise_joined = false;
+    options.prior = prior;
+    options.lambda = prior == Prior::red ? std::optional(0.0) : std::nullopt;
+    std::ofstream(report.beside) << "of an earlier run";
+    EXPECT_TRUE(reconstruct(request, options, nullptr).beside.empty());
+    EXPECT_FALSE(std::filesystem::exists(report.beside));
+  }
 }
 
 TEST(Reconstruct, LambdaZeroNeedsNoDenoiserAndIsTheGaussianMap) {
