@@ -34,8 +34,23 @@ void wrap(std::ostream& out, const std::string& text, std::size_t indent, std::s
 }
 
 std::string left_column(const OptionSpec& option) {
-  if (option.kind == OptionKind::flag) return "  --[no-]" + option.name;
+  if (option.kind == OptionKind::flag) return (option.name.rfind("no-", 0) == 0 ? "  --" : "  --[no-]") + option.name;
   return "  --" + option.name + " " + option.metavar;
+}
+
+constexpr std::size_t indent = 28;
+
+void put_option(std::ostream& out, const OptionSpec& option) {
+  const std::string left = left_column(option);
+  out << left;
+  if (left.size() + 2 > indent)
+    out << '\n' << std::string(indent, ' ');
+  else
+    out << std::string(indent - left.size(), ' ');
+  std::string help = option.help;
+  if (!option.default_value.empty() && option.kind != OptionKind::flag)
+    help += " (default: " + option.default_value + ")";
+  wrap(out, help, indent, indent);
 }
 
 }  // namespace
@@ -74,21 +89,14 @@ std::string help_text(const CommandSpec& command) {
   }
   flush();
   out << "Options:\n";
-  constexpr std::size_t indent = 28;
-  for (const auto& option : command.options) {
-    const std::string left = left_column(option);
-    out << left;
-    if (left.size() + 2 > indent)
-      out << '\n' << std::string(indent, ' ');
-    else
-      out << std::string(indent - left.size(), ' ');
-    std::string help = option.help;
-    if (!option.default_value.empty() && option.kind != OptionKind::flag)
-      help += " (default: " + option.default_value + ")";
-    wrap(out, help, indent, indent);
-  }
+  for (const auto& option : command.options) put_option(out, option);
   const std::string help_left = "  --help";
   out << help_left << std::string(indent - help_left.size(), ' ') << "print this text\n";
+  if (!command.caller_options.empty()) {
+    out << '\n';
+    wrap(out, command.caller_title, 0, 0);
+    for (const auto& option : command.caller_options) put_option(out, option);
+  }
   return out.str();
 }
 

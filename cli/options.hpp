@@ -46,6 +46,9 @@ struct CommandSpec {
   int minimum_arguments = 0;
   int maximum_arguments = 0;
   std::vector<OptionSpec> options;
+  /// Options that the program which runs this command takes for itself: in the help text only, under this title.
+  std::vector<OptionSpec> caller_options = {};
+  std::string caller_title = {};
 };
 
 /// Weakest first.
@@ -88,6 +91,9 @@ struct ConfigEntry {
 };
 /// Reads "key = value" lines; '#' starts a comment line. Throws UsageError (exit 2) with file:line.
 std::vector<ConfigEntry> read_config(const std::string& path);
+
+/// The option of that name, null where there is none.
+const OptionSpec* find_option(const std::vector<OptionSpec>& options, const std::string& name);
 
 /// The config files that are in force now, weakest first; a missing $CRYORED_CONFIG throws UsageError.
 std::vector<std::pair<SourceLevel, std::string>> config_files();

@@ -18,7 +18,8 @@ LAYERS = {
     "core/report": ["core/base", "core/fourier", "core/formats"],
     "models": ["core/base", "core/fourier", "core/formats", "core/reconstruct"],
     "daemon": ["core/base"],
-    "plugin": ["core/base", "daemon"],
+    # of cli only the values of options (cryored_option_values), of daemon address and exchange: CMake and a test see to it
+    "plugin": ["core/base", "daemon", "cli"],
     "cli": ["core", "models", "daemon"],
     "training": ["core", "models", "cli"],
     "benchmarks": ["core", "models", "training", "cli", "daemon"],

@@ -1,0 +1,181 @@
+#include "daemon/exchange.hpp"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.hpp"
+
+extern char** environ;
+
+namespace cryored::daemon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+const std::string request_ending = ".cryored-request.json";
+
+std::string stem_of_star(const std::string& star) {
+  return star.size() > 5 && star.compare(star.size() - 5, 5, ".star") == 0 ? star.substr(0, star.size() - 5) : star;
+}
+
+bool is_nonce(const std::string& text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+template <class Number>
+bool take(const Json& json, const char* name, Number least, Number most, Number& value) {
+  if (!json.contains(name) || !json[name].is_number_integer()) return false;
+  const auto number = json[name].get<std::int64_t>();
+  if (number < static_cast<std::int64_t>(least) || number > static_cast<std::int64_t>(most)) return false;
+  value = static_cast<Number>(number);
+  return true;
+}
+
+bool take(const Json& json, const char* name, std::string& value) {
+  if (!json.contains(name) || !json[name].is_string()) return false;
+  value = json[name].get<std::string>();
+  return true;
+}
+
+}  // namespace
+
+std::string random_digits(std::size_t count) {
+  std::string digits(count, '0');
+  unsigned char bytes[64];
+  if (count > sizeof bytes || getrandom(bytes, count, 0) != static_cast<ssize_t>(count))
+    throw SystemError(Problem{"getrandom", "", std::strerror(errno), "", "report this message"});
+  for (std::size_t i = 0; i < count; ++i) digits[i] = "0123456789abcdef"[bytes[i] & 15];
+  return digits;
+}
+
+std::map<std::string, std::string> handed_environment() {
+  std::map<std::string, std::string> handed;
+  for (char** entry = environ; *entry; ++entry) {
+    const char* equals = std::strchr(*entry, '=');
+    if (!equals) continue;
+    const std::string name(*entry, static_cast<std::size_t>(equals - *entry));
+    if (name.rfind("CRYORED_", 0) == 0 || name == "HOME" || name == "XDG_CONFIG_HOME" ||
+        name == "RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE")
+      handed.emplace(name, equals + 1);
+  }
+  return handed;
+}
+
+std::string request_file(const std::string& star) { return stem_of_star(star) + request_ending; }
+std::string answer_file(const std::string& star) { return stem_of_star(star) + ".cryored-answer.json"; }
+
+bool is_request_file(const std::string& name) {
+  return name.size() > request_ending.size() && name[0] != '.' &&
+         name.compare(name.size() - request_ending.size(), name.npos, request_ending) == 0;
+}
+
+std::string stem_of_request(const std::string& path) { return path.substr(0, path.size() - request_ending.size()); }
+
+std::string to_text(const FileRequest& request) {
+  Json json;
+  json["protocol"] = request.protocol;
+  json["nonce"] = request.nonce;
+  json["words"] = request.words;
+  json["environment"] = request.environment;
+  json["star_size"] = request.star_size;
+  json["job_root_levels"] = request.job_root_levels;
+  json["host"] = request.host;
+  json["pid"] = request.pid;
+  return json.dump(1) + "\n";
+}
+
+std::string to_text(const FileAnswer& answer) {
+  Json json;
+  json["protocol"] = answer.protocol;
+  json["nonce"] = answer.nonce;
+  json["state"] = answer.state;
+  if (answer.state == "done") {
+    json["exit"] = answer.exit;
+    json["stdout"] = answer.out;
+    json["stderr"] = answer.err;
+  }
+  json["host"] = answer.host;
+  json["time"] = answer.time;
+  json["beat"] = answer.beat;
+  // One member a line, so that a waiter of a few lines of shell can read it.
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::optional<FileRequest> parse_request(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  FileRequest request;
+  if (!json.is_object() || !take(json, "protocol", 0, 1 << 20, request.protocol) ||
+      !take(json, "nonce", request.nonce) || !is_nonce(request.nonce))
+    return std::nullopt;
+  if (request.protocol != protocol_version) return request;  // no more of it is known
+  std::int64_t size = 0;
+  if (!take(json, "star_size", std::int64_t{0}, std::int64_t{1} << 40, size) ||
+      !take(json, "job_root_levels", 0, 1000, request.job_root_levels) || !json.contains("words") ||
+      !json["words"].is_array())
+    return std::nullopt;
+  request.star_size = static_cast<std::uint64_t>(size);
+  for (const auto& word : json["words"]) {
+    if (!word.is_string()) return std::nullopt;
+    request.words.push_back(word.get<std::string>());
+  }
+  if (json.contains("environment")) {
+    if (!json["environment"].is_object()) return std::nullopt;
+    for (const auto& [name, value] : json["environment"].items()) {
+      if (!value.is_string()) return std::nullopt;
+      request.environment[name] = value.get<std::string>();
+    }
+  }
+  take(json, "host", request.host);
+  take(json, "pid", 0, INT_MAX, request.pid);
+  return request;
+}
+
+std::optional<FileAnswer> parse_answer(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  FileAnswer answer;
+  if (!json.is_object() || !take(json, "nonce", answer.nonce) || !take(json, "state", answer.state))
+    return std::nullopt;
+  take(json, "protocol", 0, 1 << 20, answer.protocol);
+  if (answer.state == "done" && !take(json, "exit", 0, 255, answer.exit)) return std::nullopt;
+  take(json, "stdout", answer.out);
+  take(json, "stderr", answer.err);
+  take(json, "host", answer.host);
+  take(json, "time", answer.time);
+  std::int64_t beat = 0;
+  if (take(json, "beat", std::int64_t{0}, INT64_MAX, beat)) answer.beat = static_cast<std::uint64_t>(beat);
+  return answer;
+}
+
+std::optional<std::string> read_small_file(const std::string& path, std::size_t most) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return std::nullopt;
+  struct stat info {};
+  std::optional<std::string> text;
+  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) <= most) {
+    text.emplace();
+    char bytes[16384];
+    for (;;) {
+      const ssize_t count = read(fd, bytes, sizeof bytes);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) text.reset();
+      if (count <= 0 || text->size() > most) break;
+      text->append(bytes, static_cast<std::size_t>(count));
+    }
+  }
+  close(fd);
+  return text;
+}
+
+std::string host_name() {
+  char host[HOST_NAME_MAX + 1] = {};
+  if (gethostname(host, HOST_NAME_MAX) != 0) return "unknown";
+  return host;
+}
+
+}  // namespace cryored::daemon
