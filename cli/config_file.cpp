@@ -19,11 +19,6 @@ std::string trim(const std::string& text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 bool exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored);
@@ -31,9 +26,10 @@ bool exists(const std::string& path) {
 
 }  // namespace
 
-std::vector<ConfigEntry> read_config(const std::string& path) {
-  std::ifstream file(path);
-  if (!file || std::filesystem::is_directory(path))
+std::vector<ConfigEntry> read_config(const std::string& path, const Surroundings& surroundings) {
+  const std::string place = surroundings.resolve(path);
+  std::ifstream file(place);
+  if (!file || std::filesystem::is_directory(place))
     throw UsageError(Problem{path, "config file", file ? "a folder" : std::strerror(errno), "a readable text file",
                              "create it, correct its permissions or unset CRYORED_CONFIG"});
   std::vector<ConfigEntry> entries;
@@ -57,15 +53,16 @@ std::vector<ConfigEntry> read_config(const std::string& path) {
   return entries;
 }
 
-std::vector<std::pair<SourceLevel, std::string>> config_files() {
+std::vector<std::pair<SourceLevel, std::string>> config_files(const Surroundings& surroundings) {
+  const auto variable = [&](const char* name) { return surroundings.variable(name); };
   const std::string named = variable("CRYORED_CONFIG");
   if (!named.empty()) return {{SourceLevel::named_file, named}};
   std::vector<std::pair<SourceLevel, std::string>> files;
   std::string folder = variable("XDG_CONFIG_HOME");
   if (folder.empty() && !variable("HOME").empty()) folder = variable("HOME") + "/.config";
   const std::string user = folder + "/cryored/cryored.conf";
-  if (!folder.empty() && exists(user)) files.emplace_back(SourceLevel::user_file, user);
-  if (exists("cryored.conf")) files.emplace_back(SourceLevel::project_file, "cryored.conf");
+  if (!folder.empty() && exists(surroundings.resolve(user))) files.emplace_back(SourceLevel::user_file, user);
+  if (exists(surroundings.resolve("cryored.conf"))) files.emplace_back(SourceLevel::project_file, "cryored.conf");
   return files;
 }
 

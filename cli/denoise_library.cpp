@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstring>
 
+#include "cli/builtin_denoiser.hpp"
 #include "cli/installation.hpp"
+#include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -47,15 +49,24 @@ const DenoiseLibrary& DenoiseLibrary::load() {
 
 std::string DenoiseLibrary::versions() const { return "LibTorch " + torch_version() + ", through " + path_; }
 
-LazyDenoiser::LazyDenoiser(const std::string& weights_path, const DenoiserOptions& options)
-    : weights_path_(weights_path), options_(options), info_(read_weights_info(weights_path)) {}
+std::shared_ptr<BlockDenoiser> new_network(const WeightsInfo& info, const DenoiserOptions& options) {
+  if (is_builtin(info.path)) return make_builtin(info.path);
+  return DenoiseLibrary::load().make(info.path, options);
+}
+
+LazyDenoiser::LazyDenoiser(const std::string& weights_path, const DenoiserOptions& options, NetworkSource source)
+    : options_(options),
+      source_(std::move(source)),
+      info_(is_builtin(weights_path) ? builtin_info(weights_path) : read_weights_info(weights_path)) {}
 
 Map LazyDenoiser::denoise(const Map& map) {
   if (!network_) {
     const auto start = std::chrono::steady_clock::now();
-    network_ = DenoiseLibrary::load().make(weights_path_, options_);
+    network_ = source_(info_, options_);
     load_seconds_ = seconds_since(start);
   }
+  // A network that was loaded earlier may have served others meanwhile.
+  network_->set_pass_options({options_.threads, options_.memory_limit, checkpoint});
   const auto start = std::chrono::steady_clock::now();
   Map out = network_->denoise(map);
   pass_seconds_ += seconds_since(start);
@@ -63,6 +74,7 @@ Map LazyDenoiser::denoise(const Map& map) {
 }
 
 std::string LazyDenoiser::description() const {
+  if (is_builtin(info_.path)) return info_.path;
   return info_.name + " (" + info_.architecture.name() + ", sha256 " + info_.sha256 + ")";
 }
 

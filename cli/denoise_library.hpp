@@ -2,6 +2,7 @@
 // LibTorch at need: the network lives in libcryored_denoise.so, loaded only by a run whose
 // denoiser really runs. Everything else starts without LibTorch's quarter of a second.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace cryored {
 
 /// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
 struct DenoiseApi {
-  static constexpr int current_layout = 1;
+  static constexpr int current_layout = 2;
   int layout;
   const char* version;  ///< PROJECT_VERSION
   std::unique_ptr<BlockDenoiser> (*make)(const std::string& weights_path, const DenoiserOptions& options);
@@ -38,12 +39,16 @@ class DenoiseLibrary {
   std::string path_;
 };
 
+/// Where a LazyDenoiser gets its network: a new one of its own, or one that a daemon keeps loaded.
+using NetworkSource = std::function<std::shared_ptr<BlockDenoiser>(const WeightsInfo& info, const DenoiserOptions&)>;
+std::shared_ptr<BlockDenoiser> new_network(const WeightsInfo& info, const DenoiserOptions& options);
+
 /// A denoiser that is loaded at the first denoise(): its voxel size is read from the weights
 /// file, so a reconstruction that ends up with lambda 0 never pays for LibTorch.
 class LazyDenoiser : public Denoiser {
  public:
   /// Reads the header of the weights. Throws InputError when the file is missing or damaged.
-  LazyDenoiser(const std::string& weights_path, const DenoiserOptions& options);
+  LazyDenoiser(const std::string& weights_path, const DenoiserOptions& options, NetworkSource source = new_network);
 
   double voxel_size() const override { return info_.voxel_size; }
   Map denoise(const Map& map) override;
@@ -57,10 +62,10 @@ class LazyDenoiser : public Denoiser {
   double pass_seconds() const { return pass_seconds_; }
 
  private:
-  std::string weights_path_;
   DenoiserOptions options_;
+  NetworkSource source_;
   WeightsInfo info_;
-  std::unique_ptr<BlockDenoiser> network_;
+  std::shared_ptr<BlockDenoiser> network_;
   double load_seconds_ = 0, pass_seconds_ = 0;
 };
 

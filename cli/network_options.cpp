@@ -1,5 +1,8 @@
 #include "cli/network_options.hpp"
 
+#include <filesystem>
+
+#include "cli/builtin_denoiser.hpp"
 #include "models/weights_file.hpp"
 
 namespace cryored {
@@ -13,9 +16,16 @@ DenoiserOptions denoiser_options(const Settings& settings, int threads) {
 }
 
 std::string weights_in_force(const Settings& settings) {
-  // find_weights() reads CRYORED_WEIGHTS itself.
+  const Surroundings& around = settings.surroundings;
+  // The variable may also name a folder, which find_weights() looks through.
   const bool by_variable = settings.source("weights").level == SourceLevel::environment;
-  return find_weights(by_variable ? "" : settings.text("weights"));
+  const std::string request = by_variable ? "" : settings.text("weights");
+  const std::string variable = around.variable("CRYORED_WEIGHTS");
+  if (is_builtin(by_variable ? variable : request)) return by_variable ? variable : request;
+  std::error_code ignored;
+  const std::string here = around.resolve(request);
+  const bool is_file = request.find('/') != std::string::npos || std::filesystem::is_regular_file(here, ignored);
+  return find_weights(is_file ? here : request, around.resolve(variable));
 }
 
 }  // namespace cryored

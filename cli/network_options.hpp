@@ -12,7 +12,7 @@ namespace cryored {
 DenoiserOptions denoiser_options(const Settings& settings, int threads);
 
 /// The weights file of --weights, CRYORED_WEIGHTS (which may name a folder) or the installation.
-/// Throws InputError that lists where it looked.
+/// Throws InputError that lists where it looked. "builtin:..." stays as it is (cli/builtin_denoiser.hpp).
 std::string weights_in_force(const Settings& settings);
 
 }  // namespace cryored

@@ -134,6 +134,26 @@ void check_value(const OptionSpec& option, const std::string& value, const Sourc
                              value.empty() ? "nothing" : value, allowed_values(option), "correct the value there"});
 }
 
+std::string Surroundings::variable(const std::string& name) const {
+  if (environment) {
+    const auto found = environment->find(name);
+    return found == environment->end() ? "" : found->second;
+  }
+  const char* value = std::getenv(name.c_str());
+  return value ? value : "";
+}
+
+std::string Surroundings::resolve(const std::string& path) const {
+  if (folder.empty() || path.empty() || path[0] == '/') return path;
+  return folder + (folder.back() == '/' ? "" : "/") + path;
+}
+
+std::string Surroundings::shown(const std::string& path) const {
+  if (folder.empty()) return path;
+  const std::string root = folder + (folder.back() == '/' ? "" : "/");
+  return path.size() > root.size() && path.compare(0, root.size(), root) == 0 ? path.substr(root.size()) : path;
+}
+
 bool Settings::has(const std::string& name) const { return !text(name).empty(); }
 bool Settings::given(const std::string& name) const { return source(name).level != SourceLevel::built_in; }
 

@@ -101,8 +101,8 @@ void check_arguments(const CommandSpec& command, const Settings& settings) {
 }
 
 void overlay_config(const std::vector<OptionSpec>& all, Settings& settings) {
-  for (const auto& [level, path] : config_files()) {
-    for (const auto& entry : read_config(path)) {
+  for (const auto& [level, path] : config_files(settings.surroundings)) {
+    for (const auto& entry : read_config(path, settings.surroundings)) {
       const Source source{level, entry.file + ":" + std::to_string(entry.line)};
       const OptionSpec* option = find_option(all, entry.key);
       if (!option) {
@@ -120,8 +120,9 @@ void overlay_config(const std::vector<OptionSpec>& all, Settings& settings) {
 }  // namespace
 
 Settings parse_options(const CommandSpec& command, const std::vector<std::string>& words,
-                       const std::vector<OptionSpec>& all_persistent) {
+                       const std::vector<OptionSpec>& all_persistent, const Surroundings& surroundings) {
   Settings settings;
+  settings.surroundings = surroundings;
   for (const auto& word : words) {
     if (word == "--") break;
     if (word == "--help" || word == "-h") {
@@ -137,8 +138,8 @@ Settings parse_options(const CommandSpec& command, const std::vector<std::string
   for (const auto& option : command.options) {
     if (!option.persistent) continue;
     const std::string variable = environment_name(option.name);
-    const char* value = std::getenv(variable.c_str());
-    if (!value || !*value) continue;  // as for most programs, an empty variable counts as unset
+    const std::string value = surroundings.variable(variable);
+    if (value.empty()) continue;  // as for most programs, an empty variable counts as unset
     const Source source{SourceLevel::environment, "environment variable " + variable};
     check_value(option, value, source);
     settings.values[option.name] = {value, source};

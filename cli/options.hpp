@@ -59,9 +59,23 @@ struct Source {
   std::string text;  ///< for messages: "environment variable CRYORED_LAMBDA", "cryored.conf:3"
 };
 
+/// Whose environment and working directory count: this process's own, or those of a caller of the daemon.
+struct Surroundings {
+  std::string folder;                                             ///< absolute; empty: this process's own
+  std::optional<std::map<std::string, std::string>> environment;  ///< none: this process's own
+
+  /// Value of an environment variable, empty where unset.
+  std::string variable(const std::string& name) const;
+  /// `path` as seen from `folder`.
+  std::string resolve(const std::string& path) const;
+  /// The other way round, for messages and records: without `folder` in front.
+  std::string shown(const std::string& path) const;
+};
+
 /// The values in force for one run of one command.
 class Settings {
  public:
+  Surroundings surroundings;
   std::vector<std::string> arguments;  ///< positional
   bool help = false;                   ///< --help was given; nothing else is checked then
 
@@ -90,13 +104,13 @@ struct ConfigEntry {
   int line = 0;
 };
 /// Reads "key = value" lines; '#' starts a comment line. Throws UsageError (exit 2) with file:line.
-std::vector<ConfigEntry> read_config(const std::string& path);
+std::vector<ConfigEntry> read_config(const std::string& path, const Surroundings& surroundings = {});
 
 /// The option of that name, null where there is none.
 const OptionSpec* find_option(const std::vector<OptionSpec>& options, const std::string& name);
 
 /// The config files that are in force now, weakest first; a missing $CRYORED_CONFIG throws UsageError.
-std::vector<std::pair<SourceLevel, std::string>> config_files();
+std::vector<std::pair<SourceLevel, std::string>> config_files(const Surroundings& surroundings = {});
 
 /// "fsc-threshold" -> "CRYORED_FSC_THRESHOLD".
 std::string environment_name(const std::string& option);
@@ -105,7 +119,7 @@ std::string environment_name(const std::string& option);
 /// lists the options of every command, so that a config file may serve them all and a
 /// misspelt key is still found. Throws UsageError naming the source of the bad value.
 Settings parse_options(const CommandSpec& command, const std::vector<std::string>& words,
-                       const std::vector<OptionSpec>& all_persistent);
+                       const std::vector<OptionSpec>& all_persistent, const Surroundings& surroundings = {});
 
 /// Checks one value against its spec. Throws UsageError naming `source`.
 void check_value(const OptionSpec& option, const std::string& value, const Source& source);

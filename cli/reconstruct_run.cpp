@@ -8,7 +8,7 @@
 #include <optional>
 #include <tuple>
 
-#include "cli/denoise_library.hpp"
+#include "cli/builtin_denoiser.hpp"
 #include "cli/network_options.hpp"
 #include "cli/signals.hpp"
 #include "cli/threads.hpp"
@@ -57,9 +57,9 @@ Json optional_number(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json();
 }
 
-Json request_entry(const ReconstructRequest& request) {
-  return {{"star", request.star_path},
-          {"job_root", request.job_root},
+Json request_entry(const ReconstructRequest& request, const Surroundings& around) {
+  return {{"star", around.shown(request.star_path)},
+          {"job_root", around.shown(request.job_root)},
           {"iteration", request.iteration < 0 ? Json() : Json(request.iteration)},
           {"half", request.half},
           {request.is_body ? "body" : "class", request.class_number},
@@ -82,13 +82,17 @@ Json resolution_entry(const ResolutionFigures& figures) {
 
 /// One run, filled step by step.
 struct Run {
-  Run(const Settings& in_force, const std::string& star) : settings(in_force), request(read_request(star)) {}
+  Run(const Settings& in_force, const RunPlace& where)
+      : settings(in_force), place(where), intent(intend_reconstruction(in_force)) {}
 
   const Settings& settings;
-  ReconstructRequest request;
+  const RunPlace& place;
+  RunIntent intent;
+  const ReconstructRequest& request = intent.request;
+  const ReconstructDecision& decision = intent.decision;
+  std::string requested_device = place.device.empty() ? settings.text("device") : place.device;
   Stages stages;
   int thread_count = 1;
-  ReconstructDecision decision;
   ReconstructReport report;
   std::unique_ptr<LazyDenoiser> denoiser;  ///< present whenever the options ask for one, loaded or not
   DeviceChoice device_choice;              ///< what --device led to; meaningful with `denoiser` or `gpu`
@@ -97,19 +101,14 @@ struct Run {
   std::optional<CleanupReport> cleanup;    ///< with --cleanup
 };
 
-// The name that RELION's users know: run_it004_half1_class001.
-std::string map_name(const ReconstructRequest& request) {
-  std::string name = std::filesystem::path(request.star_path).filename().string();
-  const auto ending = name.find("_external_reconstruct.star");
-  return ending == std::string::npos ? name : name.substr(0, ending);
-}
-
 int choose_threads(const Run& run) {
   if (run.settings.has("threads")) return static_cast<int>(run.settings.integer("threads"));
+  if (run.place.threads > 0) return run.place.threads;
   // The final joined map of an auto-refinement: no half, and the only map with a half-map FSC.
   bool has_fsc = false;
   for (std::size_t s = 1; s < run.request.fsc.size(); ++s) has_fsc = has_fsc || run.request.fsc[s] != 0;
-  return share_of_processors(concurrent_runs(run.request.half, run.request.half == 0 && has_fsc));
+  const std::string ranks = run.settings.surroundings.variable("CRYORED_LOCAL_RANKS");
+  return share_of_processors(concurrent_runs(run.request.half, run.request.half == 0 && has_fsc, ranks));
 }
 
 RedOptions red_options(const Settings& settings) {
@@ -138,17 +137,21 @@ RedOptions red_options(const Settings& settings) {
 std::unique_ptr<LazyDenoiser> prepare_denoiser(const Run& run) {
   const Settings& settings = run.settings;
   if (settings.text("prior") == "gaussian" || !run.decision.plan.denoise) return nullptr;
-  return std::make_unique<LazyDenoiser>(weights_in_force(settings), denoiser_options(settings, run.thread_count));
+  DenoiserOptions options = denoiser_options(settings, run.thread_count);
+  options.device = run.requested_device;
+  options.memory_limit = run.place.memory_limit;
+  return std::make_unique<LazyDenoiser>(weights_in_force(settings), options, run.place.networks);
 }
 
 // With --device cuda the reconstruction itself runs on the GPU, or fails; with auto it does so where the CUDA
 // library was built. A GPU that is taken and does not work is an error.
 void choose_devices(Run& run) {
-  const std::string& request = run.settings.text("device");
+  const std::string& request = run.requested_device;
   const bool library = !gpu::library_path().empty();
-  if (!run.denoiser && (request == "cpu" || (request == "auto" && !library))) return;  // no need to ask the driver
-  run.device_choice = choose_device(request, survey_gpus());
-  if (!run.device_choice.cuda || (request == "auto" && !library)) return;
+  const bool automatic = run.settings.text("device") == "auto";                // also where a daemon has chosen for it
+  if (!run.denoiser && (request == "cpu" || (automatic && !library))) return;  // no need to ask the driver
+  run.device_choice = choose_device(request, request == "cpu" ? GpuSurvey{} : survey_gpus());
+  if (!run.device_choice.cuda || (automatic && !library)) return;
   gpu::require(run.device_choice.gpu.index);
   run.gpu = run.device_choice.gpu.index;
 }
@@ -220,9 +223,9 @@ Json denoiser_entry(const Run& run) {
 Json weights_entry(const Run& run) {
   if (!run.denoiser) return nullptr;
   const WeightsInfo& info = run.denoiser->weights();
-  return {{"path", info.path},
+  return {{"path", run.settings.surroundings.shown(info.path)},
           {"name", info.name},
-          {"architecture", info.architecture.name()},
+          {"architecture", is_builtin(info.path) ? "none, for tests" : info.architecture.name()},
           {"voxel_size_A", info.voxel_size},
           {"sha256", info.sha256}};
 }
@@ -237,25 +240,29 @@ Json cleanup_entry(const std::optional<CleanupReport>& cleanup) {
 
 Json make_record(const Run& run, bool removed_star) {
   const ReconstructRequest& request = run.request;
-  Json record = start_record();
-  record["program"]["torch"] = run.report.denoiser_ran ? Json(DenoiseLibrary::load().torch_version()) : Json();
-  record["request"] = request_entry(request);
+  const Surroundings& around = run.settings.surroundings;
+  Json record = start_record(around);
+  record["program"]["torch"] = run.report.denoiser_ran && !is_builtin(run.denoiser->weights().path)
+                                   ? Json(DenoiseLibrary::load().torch_version())
+                                   : Json();
+  record["served_by"] = run.place.served_by;
+  record["request"] = request_entry(request, around);
   record["inputs"] = Json::array();
   for (const auto* path : {&request.star_path, &request.data_real, &request.data_imag, &request.weight})
-    record["inputs"].push_back(file_entry(*path));
+    record["inputs"].push_back(file_entry(*path, around));
   record["options"] = options_entry(run.settings);
   record["pixel_size"] = {{"A", run.decision.pixel_size > 0 ? Json(run.decision.pixel_size) : Json()},
-                          {"source", run.decision.pixel_size_source}};
+                          {"source", around.shown(run.decision.pixel_size_source)}};
   record["resolution"] = resolution_entry(run.decision.resolution);
   record["denoiser"] = denoiser_entry(run);
   record["weights"] = weights_entry(run);
   record["device"] = {{"name", run.device}, {"threads", run.thread_count}};
   record["device"]["reconstruction"] = run.gpu ? "GPU " + std::to_string(*run.gpu) : "CPU";
   if (run.denoiser || run.gpu) record["device"]["choice"] = run.device_choice.text;
-  record["result"] = file_entry(run.report.result);
+  record["result"] = file_entry(run.report.result, around);
   record["result"]["sha256"] = sha256_file(run.report.result);
   record["result"]["removed_stale_result_star"] = removed_star;
-  record["beside"] = run.report.beside.empty() ? Json() : file_entry(run.report.beside);
+  record["beside"] = run.report.beside.empty() ? Json() : file_entry(run.report.beside, around);
   record["cleanup"] = cleanup_entry(run.cleanup);
   record["timings_s"] = run.stages.record();
   record["timings_s"]["total"] = run.stages.total();
@@ -290,15 +297,31 @@ std::string log_line(const Run& run) {
 
 }  // namespace
 
-ReconstructOutcome run_reconstruction(const std::string& star, const Settings& settings) {
-  Run run(settings, star);
+std::string map_name(const ReconstructRequest& request) {
+  std::string name = std::filesystem::path(request.star_path).filename().string();
+  const auto ending = name.find("_external_reconstruct.star");
+  return ending == std::string::npos ? name : name.substr(0, ending);
+}
+
+RunIntent intend_reconstruction(const Settings& settings) {
+  RunIntent intent;
+  intent.request = read_request(settings.arguments.at(0), settings.surroundings.folder);
+  intent.options = red_options(settings);
+  intent.decision = decide(intent.request, intent.options);
+  return intent;
+}
+
+ReconstructOutcome run_reconstruction(const Settings& settings, const RunPlace& place) {
+  Run run(settings, place);
   const ReconstructRequest& request = run.request;
-  RedOptions options = red_options(settings);
-  run.decision = decide(request, options);
+  RedOptions& options = run.intent.options;
   const std::string record_file = record_path(request.result);
-  remove_temporary_files_on_signal({request.result, run.decision.plan.beside, record_file});
   run.thread_count = choose_threads(run);
-  set_threads(run.thread_count);
+  const ThreadsHere threads_here(run.thread_count);
+  if (place.alone) {
+    remove_temporary_files_on_signal({request.result, run.decision.plan.beside, record_file});
+    set_threads(run.thread_count);
+  }
   run.denoiser = prepare_denoiser(run);
   choose_devices(run);
   options.gridding.gpu = run.gpu;

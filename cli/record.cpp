@@ -38,10 +38,11 @@ std::string record_path(const std::string& result_path) {
   return stem + "_cryored.json";
 }
 
-Json file_entry(const std::string& path) {
+Json file_entry(const std::string& path, const Surroundings& surroundings) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return {{"path", path}, {"bytes", nullptr}, {"modified_ns", nullptr}};
-  return {{"path", path},
+  const std::string shown = surroundings.shown(path);
+  if (stat(path.c_str(), &info) != 0) return {{"path", shown}, {"bytes", nullptr}, {"modified_ns", nullptr}};
+  return {{"path", shown},
           {"bytes", static_cast<std::int64_t>(info.st_size)},
           {"modified_ns", static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1000000000 +
                               static_cast<std::int64_t>(info.st_mtim.tv_nsec)}};
@@ -54,7 +55,7 @@ Json options_entry(const Settings& settings) {
   return out;
 }
 
-Json start_record() {
+Json start_record(const Surroundings& surroundings) {
   const BuildInfo build = build_info();
   std::error_code ignored;
   return {{"schema", record_schema},
@@ -62,7 +63,8 @@ Json start_record() {
           {"time", utc_now()},
           {"host", host_name()},
           {"pid", getpid()},
-          {"working_directory", std::filesystem::current_path(ignored).string()},
+          {"working_directory",
+           surroundings.folder.empty() ? std::filesystem::current_path(ignored).string() : surroundings.folder},
           {"program",
            {{"name", "cryored"},
             {"version", build.version},

@@ -17,13 +17,13 @@ constexpr int record_version = 1;
 std::string record_path(const std::string& result_path);
 
 /// {"path", "bytes", "modified_ns"} of an existing file; null sizes when it cannot be examined.
-Json file_entry(const std::string& path);
+Json file_entry(const std::string& path, const Surroundings& surroundings = {});
 
 /// {"<option>": {"value", "source"}} of everything in force.
 Json options_entry(const Settings& settings);
 
 /// Schema, time (UTC, ISO 8601), host, pid, working directory, program: the same in every record.
-Json start_record();
+Json start_record(const Surroundings& surroundings = {});
 
 /// Writes atomically, replacing an older record.
 void write_record(const std::string& path, const Json& record);

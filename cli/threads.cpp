@@ -24,10 +24,9 @@ int usable_processors() {
 
 int share_of_processors(int concurrent) { return std::max(1, usable_processors() / std::max(1, concurrent)); }
 
-int concurrent_runs(int half, bool joined) {
+int concurrent_runs(int half, bool joined, const std::string& ranks) {
   // Set by cryored-reconstruct from the MPI launcher's variables: ranks on this machine, the leader included.
-  const char* variable = std::getenv("CRYORED_LOCAL_RANKS");
-  const int workers = variable ? std::max(1, std::atoi(variable) - 1) : 1;
+  const int workers = ranks.empty() ? 1 : std::max(1, std::atoi(ranks.c_str()) - 1);
   if (half > 0) return std::min(2, workers);
   return joined ? 1 : workers;
 }

@@ -14,6 +14,7 @@ int share_of_processors(int concurrent);
 /// How many reconstructions RELION runs at the same time on this machine: the two halves
 /// of an auto-refinement where at least two working ranks are here; for classes and bodies as
 /// many as there are working ranks; 1 for a joined map and outside MPI.
-int concurrent_runs(int half, bool joined);
+/// `ranks` is the value of CRYORED_LOCAL_RANKS, empty where unset.
+int concurrent_runs(int half, bool joined, const std::string& ranks);
 
 }  // namespace cryored

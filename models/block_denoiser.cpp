@@ -46,10 +46,15 @@ class UNetDenoiser : public BlockDenoiser {
     if (options.overlap < -1 || (options.block != 0 && options.overlap >= options.block))
       misuse("overlap", std::to_string(options.overlap), "0 to less than the block, or -1");
     if (options.batch < 0 || options.batch > 4096) misuse("batch", std::to_string(options.batch), "1 to 4096, or 0");
-    guarded([&] {
-      network_->to(device_, options.precision == Precision::bf16 ? torch::kBFloat16 : torch::kFloat);
-      return 0;
-    });
+    try {
+      guarded([&] {
+        network_->to(device_, options.precision == Precision::bf16 ? torch::kBFloat16 : torch::kFloat);
+        return 0;
+      });
+    } catch (const OutOfMemory& failure) {
+      if (device_.is_cuda()) throw DeviceMemoryError(explain_gpu_failure(choice_, failure.what));
+      throw SystemError(Problem{"denoiser", "memory", failure.what, "enough for the weights", "end other programs"});
+    }
   }
 
   double voxel_size() const override { return info_.voxel_size; }
@@ -61,6 +66,14 @@ class UNetDenoiser : public BlockDenoiser {
     return info_.architecture.name() + (options_.precision == Precision::bf16 ? " bf16" : "") + " " + info_.name +
            " sha256:" + info_.sha256;
   }
+
+  void set_pass_options(const PassOptions& options) override {
+    if (options.threads > 0) at::set_num_threads(options.threads);
+    options_.memory_limit = options.memory_limit;
+    checkpoint_ = options.checkpoint;
+  }
+
+  void release_memory() override { release_cached_memory(device_); }
 
   Map denoise(const Map& map) override {
     if (map.nx == 0 || map.nx != map.ny || map.nx != map.nz)
@@ -81,7 +94,7 @@ class UNetDenoiser : public BlockDenoiser {
         else if (options_.block == 0 && pass.block - info_.architecture.multiple() >= smallest_block())
           set_block(pass, pass.block - info_.architecture.multiple());
         else if (device_.is_cuda())
-          throw SystemError(explain_gpu_failure(choice_, failure.what));
+          throw DeviceMemoryError(explain_gpu_failure(choice_, failure.what));
         else
           throw SystemError(Problem{"denoiser", "memory", failure.what,
                                     "enough for one block of " + std::to_string(pass.block),
@@ -127,6 +140,7 @@ class UNetDenoiser : public BlockDenoiser {
     Map result(map.nx, map.ny, map.nz);
     result.fill(0.0f);
     for (std::size_t first = 0; first < total; first += static_cast<std::size_t>(pass.batch)) {
+      if (checkpoint_) checkpoint_();
       const std::size_t count = std::min(total - first, static_cast<std::size_t>(pass.batch));
       const auto split = [&](std::size_t i) {
         return std::array<std::size_t, 3>{i % per_axis, i / per_axis % per_axis, i / per_axis / per_axis};
@@ -180,6 +194,7 @@ class UNetDenoiser : public BlockDenoiser {
   WeightsInfo info_;
   UNet3d network_{nullptr};
   Pass pass_;
+  std::function<void()> checkpoint_;
 };
 
 }  // namespace

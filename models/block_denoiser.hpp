@@ -2,6 +2,7 @@
 // The network as a Denoiser: whole maps of any box, in overlapping blocks. Free of torch.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -39,8 +40,18 @@ int default_block(const UNetConfig& config, int training_block, std::size_t map_
 std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,
                               Precision precision);
 
+/// What may differ from one denoise() of a loaded network to the next.
+struct PassOptions {
+  int threads = 0;                   ///< of the CPU; 0: unchanged
+  std::uint64_t memory_limit = 0;    ///< as DenoiserOptions::memory_limit
+  std::function<void()> checkpoint;  ///< called between blocks; what it throws ends the pass
+};
+
 class BlockDenoiser : public Denoiser {
  public:
+  virtual void set_pass_options(const PassOptions& options) = 0;
+  /// Gives memory back to the device that is held for the next pass only.
+  virtual void release_memory() = 0;
   virtual const WeightsInfo& weights() const = 0;
   /// "CPU", "GPU 0: ..." and why, for the log.
   virtual std::string device_text() const = 0;
@@ -62,7 +73,8 @@ class BlockDenoiser : public Denoiser {
 /// number of threads. A GPU that runs out of memory is tried again with smaller batches, then blocks.
 ///
 /// Throws InputError (weights, NaN or infinity in the map), UsageError (options, map not cubic, memory
-/// limit too small for the smallest block), SystemError (device).
+/// limit too small for the smallest block), SystemError (device), DeviceMemoryError (the GPU is too full even for
+/// the smallest block).
 std::unique_ptr<BlockDenoiser> make_denoiser(const std::string& weights_path, const DenoiserOptions& options = {});
 
 }  // namespace cryored

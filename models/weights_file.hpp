@@ -103,5 +103,7 @@ std::vector<std::string> list_weights();
 /// empty: the file that $CRYORED_WEIGHTS names, else denoiser-2.5A.crw. Throws InputError
 /// that lists where it looked.
 std::string find_weights(const std::string& request = {});
+/// Same for a caller whose $CRYORED_WEIGHTS is `variable`, empty where unset.
+std::string find_weights(const std::string& request, const std::string& variable);
 
 }  // namespace cryored

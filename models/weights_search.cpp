@@ -22,11 +22,14 @@ std::vector<std::string> files_at(const std::string& entry) {
   return {found.begin(), found.end()};
 }
 
-}  // namespace
+std::string own_variable() {
+  const char* variable = std::getenv("CRYORED_WEIGHTS");
+  return variable ? variable : "";
+}
 
-std::vector<std::string> weights_search_path() {
+std::vector<std::string> search_path(const std::string& variable) {
   std::vector<std::string> path;
-  if (const char* variable = std::getenv("CRYORED_WEIGHTS"); variable && *variable) path.emplace_back(variable);
+  if (!variable.empty()) path.push_back(variable);
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) path.push_back((program.parent_path().parent_path() / "share" / "cryored" / "weights").string());
@@ -35,6 +38,10 @@ std::vector<std::string> weights_search_path() {
 #endif
   return path;
 }
+
+}  // namespace
+
+std::vector<std::string> weights_search_path() { return search_path(own_variable()); }
 
 std::vector<std::string> list_weights() {
   std::vector<std::string> files;
@@ -45,11 +52,12 @@ std::vector<std::string> list_weights() {
   return files;
 }
 
-std::string find_weights(const std::string& request) {
+std::string find_weights(const std::string& request) { return find_weights(request, own_variable()); }
+
+std::string find_weights(const std::string& request, const std::string& variable) {
   std::error_code ignored;
-  const auto path = weights_search_path();
-  const char* variable = std::getenv("CRYORED_WEIGHTS");
-  if (variable && *variable && !fs::exists(variable, ignored))
+  const auto path = search_path(variable);
+  if (!variable.empty() && !fs::exists(variable, ignored))
     throw InputError(Problem{"environment variable CRYORED_WEIGHTS", "", variable, "an existing file or folder",
                              "correct the variable or unset it"});
   if (!request.empty() && fs::is_regular_file(request, ignored)) return request;

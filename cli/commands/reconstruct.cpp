@@ -10,7 +10,7 @@ namespace cryored {
 namespace {
 
 int run(const Settings& settings) {
-  const ReconstructOutcome outcome = run_reconstruction(settings.arguments[0], settings);
+  const ReconstructOutcome outcome = run_reconstruction(settings);
   // One line, flushed at once: RELION's log mixes the output of several ranks.
   if (settings.flag("json"))
     std::cout << outcome.record.dump(2, ' ', false, Json::error_handler_t::replace) << std::endl;

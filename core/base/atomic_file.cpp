@@ -12,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -159,6 +160,7 @@ void AtomicFile::commit() {
   result = close(fd_);
   fd_ = -1;
   if (result < 0 && errno != EINTR) fail(final_path_, "closing failed", errno);
+  checkpoint();  // the last one: after it the file is there
   if (rename(temporary_path_.c_str(), final_path_.c_str()) != 0)
     fail(final_path_, "cannot give the finished file its name", errno);
   committed_ = true;

@@ -36,6 +36,12 @@ class SystemError : public Error {
   using Error::Error;
 };
 
+/// A GPU has too little free memory, now; exit code 1.
+class DeviceMemoryError : public SystemError {
+ public:
+  using SystemError::SystemError;
+};
+
 /// The program was called wrongly; exit code 2.
 class UsageError : public Error {
  public:

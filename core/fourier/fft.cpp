@@ -18,6 +18,7 @@ namespace cryored {
 namespace {
 
 std::atomic<int> requested_threads{0};
+thread_local int threads_here = 0;
 
 int machine_threads() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
@@ -131,7 +132,11 @@ void check_half(const HalfTransform& transform, std::size_t nx) {
 
 void set_threads(int count) { requested_threads = count > 0 ? count : 0; }
 
+ThreadsHere::ThreadsHere(int count) : before_(threads_here) { threads_here = count > 0 ? count : 0; }
+ThreadsHere::~ThreadsHere() { threads_here = before_; }
+
 int threads() {
+  if (threads_here > 0) return threads_here;
   const int requested = requested_threads;
   if (requested > 0) return requested;
   static const int machine = machine_threads();

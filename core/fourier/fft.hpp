@@ -12,6 +12,19 @@ namespace cryored {
 void set_threads(int count);
 int threads();
 
+/// Another number for what the calling thread computes, as long as this lives: for programs that compute
+/// several things at once.
+class ThreadsHere {
+ public:
+  explicit ThreadsHere(int count);
+  ~ThreadsHere();
+  ThreadsHere(const ThreadsHere&) = delete;
+  ThreadsHere& operator=(const ThreadsHere&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Transform of a real map of any size (2D when nz == 1), scaled by 1/(nx ny nz).
 HalfTransform forward(const Map& map);
 

@@ -80,7 +80,7 @@ void check(int status, int device, const std::array<char, 512>& message) {
     case CRYORED_CUDA_MEMORY:
       problem.allowed = "free GPU memory for the padded box";
       problem.remedy = "end other programs on this GPU, name another GPU, use a smaller padding, or --device cpu";
-      break;
+      throw DeviceMemoryError(problem);
     case CRYORED_CUDA_ARCHITECTURE:
       problem.allowed = "a GPU architecture that this build holds code for";
       problem.remedy = "build with -DCMAKE_CUDA_ARCHITECTURES=native on this machine, or use --device cpu";

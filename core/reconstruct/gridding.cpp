@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/base/checkpoint.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/reconstruct/gridding_kernels.hpp"
 
@@ -320,6 +321,7 @@ BallWeights gridding_weights(const HalfBall& ball, const ColumnWeights& weights,
     {
       Rounds<double> pass(grid, ball, exact);
       do {
+        checkpoint();
         pass.columns(true, false);
         pass.convolve();
         pass.columns(false, true);
@@ -341,6 +343,7 @@ BallWeights gridding_weights(const HalfBall& ball, const ColumnWeights& weights,
     Rounds<float> pass(grid, ball, single);
     if (done < rounds) pass.columns(true, false);
     for (; done < rounds; ++done) {
+      checkpoint();
       pass.convolve();
       pass.columns(false, done + 1 == rounds);
     }

@@ -160,8 +160,9 @@ double find_pixel_size(const ReconstructRequest& request, std::string* source) {
     if (!general) return std::nullopt;
     for (const char* label : {"rlnModelStarFile", "rlnModelStarFile2", "rlnExperimentalDataStarFile"}) {
       if (!general->has(label)) continue;
-      const std::string path(general->text(0, label));
+      std::string path(general->text(0, label));
       if (path.empty() || path == "None") continue;
+      if (path[0] != '/') path.insert(0, request.root);
       const std::vector<JobFile> one{{path, true, 0, 0, 0}};
       const bool is_data = std::string_view(label) == "rlnExperimentalDataStarFile";
       if (const auto v = is_data ? first_of(one, &notes, use_data) : first_of(one, &notes, use_model)) return v;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/reconstruct/gaussian.hpp"
@@ -99,6 +100,7 @@ class Stages {
  public:
   explicit Stages(std::vector<std::pair<std::string, double>>& seconds) : seconds_(seconds) {}
   void end(const std::string& name) {
+    checkpoint();
     const auto now = Clock::now();
     seconds_.emplace_back(name, std::chrono::duration<double>(now - last_).count());
     last_ = now;

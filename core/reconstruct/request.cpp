@@ -155,6 +155,18 @@ int ReconstructRequest::padded_box() const { return static_cast<int>(std::lround
 
 ReconstructRequest read_request(const std::string& star_path) { return request_of(read_star(star_path)); }
 
+ReconstructRequest read_request(const std::string& star_path, const std::string& folder) {
+  if (folder.empty()) return read_request(star_path);
+  const std::string root = folder.back() == '/' ? folder : folder + "/";
+  const auto absolute = [&](const std::string& path) { return path[0] == '/' ? path : root + path; };
+  ReconstructRequest request = read_request(star_path.empty() ? star_path : absolute(star_path));
+  for (std::string* path :
+       {&request.data_real, &request.data_imag, &request.weight, &request.result, &request.result_star})
+    *path = absolute(*path);
+  request.root = root;
+  return request;
+}
+
 ReconstructRequest parse_request(std::string_view text, const std::string& star_path) {
   return request_of(parse_star(text, star_path));
 }

@@ -32,11 +32,15 @@ struct ReconstructRequest {
   int half = 0, class_number = 0, iteration = -1;
   bool is_body = false;
   std::string job_root;  ///< the <o> of <o>_itNNN...
+  /// Where relative names in RELION's other files start, with a slash at its end; empty: the working directory.
+  std::string root;
 };
 
 /// Parses and checks every field (presence, range, table length N/2+1, shells in order).
 /// Throws InputError with file, label, value found, allowed, remedy.
 ReconstructRequest read_request(const std::string& star_path);
+/// Same for a caller whose working directory is `folder` (absolute): every path of the request is made absolute.
+ReconstructRequest read_request(const std::string& star_path, const std::string& folder);
 /// Same from text that is already in memory; `star_path` serves messages and RELION's naming.
 ReconstructRequest parse_request(std::string_view text, const std::string& star_path);
 

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
 #include "core/reconstruct/request.hpp"
 
 namespace cryored {
@@ -35,10 +36,10 @@ Scan scan(const float* values, std::size_t count) {
   std::size_t first_infinite = kNone, first_negative = kNone;
   std::int32_t largest_bits = 0;  // of positive floats; they sort like integers
   // Waking the threads costs more than a scan of the arrays of a small box.
-#pragma omp parallel for schedule(static) reduction(min                               \
-                                                    : first_infinite, first_negative) \
-    reduction(max                                                                     \
-              : largest_bits) if (blocks >= 32)
+#pragma omp parallel for schedule(static) reduction(min                                                         \
+                                                    : first_infinite, first_negative) reduction(max             \
+                                                                                                : largest_bits) \
+    num_threads(blocks >= 32 ? threads() : 1)
   for (std::size_t b = 0; b < blocks; ++b) {
     const float* from = values + b * kBlock;
     const std::size_t n = b + 1 < blocks ? kBlock : count - b * kBlock;

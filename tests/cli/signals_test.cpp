@@ -72,18 +72,13 @@ TEST_F(ThreadsTest, TheAffinityMaskCounts) {
 }
 
 TEST_F(ThreadsTest, RanksOnThisMachineShareIt) {
-  unsetenv("CRYORED_LOCAL_RANKS");
-  EXPECT_EQ(concurrent_runs(1, false), 1) << "outside MPI a map has the machine to itself";
-  setenv("CRYORED_LOCAL_RANKS", "3", 1);
-  EXPECT_EQ(concurrent_runs(1, false), 2) << "a leader and two workers: both halves at once";
-  EXPECT_EQ(concurrent_runs(0, true), 1) << "the joined map comes alone";
-  setenv("CRYORED_LOCAL_RANKS", "9", 1);
-  EXPECT_EQ(concurrent_runs(2, false), 2) << "there are two halves however many ranks";
-  EXPECT_EQ(concurrent_runs(0, false), 8) << "classes are spread over all workers";
-  setenv("CRYORED_LOCAL_RANKS", "2", 1);
-  EXPECT_EQ(concurrent_runs(1, false), 1) << "the other half's rank is on another machine";
-  setenv("CRYORED_LOCAL_RANKS", "nonsense", 1);
-  EXPECT_EQ(concurrent_runs(1, false), 1);
+  EXPECT_EQ(concurrent_runs(1, false, ""), 1) << "outside MPI a map has the machine to itself";
+  EXPECT_EQ(concurrent_runs(1, false, "3"), 2) << "a leader and two workers: both halves at once";
+  EXPECT_EQ(concurrent_runs(0, true, "3"), 1) << "the joined map comes alone";
+  EXPECT_EQ(concurrent_runs(2, false, "9"), 2) << "there are two halves however many ranks";
+  EXPECT_EQ(concurrent_runs(0, false, "9"), 8) << "classes are spread over all workers";
+  EXPECT_EQ(concurrent_runs(1, false, "2"), 1) << "the other half's rank is on another machine";
+  EXPECT_EQ(concurrent_runs(1, false, "nonsense"), 1);
 }
 
 }  // namespace

@@ -1,0 +1,200 @@
+#include "daemon/server.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <ctime>
+
+#include "core/base/error.hpp"
+#include "daemon/protocol.hpp"
+#include "daemon/server_state.hpp"
+
+namespace cryored::daemon {
+namespace {
+
+using Code = boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+}  // namespace
+
+struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
+  State(Queue& q, const Address& a, ServerOptions o, LogSink l)
+      : queue_(q),
+        address(a),
+        options_(std::move(o)),
+        log(std::move(l)),
+        acceptor(io),
+        signals(io),
+        tick(io),
+        pause(io) {}
+
+  Queue& queue_;
+  Address address;
+  ServerOptions options_;
+  LogSink log;
+  asio::io_context io{1};
+  Local::acceptor acceptor;
+  asio::signal_set signals;
+  asio::steady_timer tick, pause;
+  ServerCounters counters_;
+  Clock::time_point start = Clock::now(), left;
+  std::int64_t start_time = std::time(nullptr);
+  struct stat socket_file {};
+  bool accepting = false, leaving = false, drain = false, ended_well = true;
+
+  Queue& queue() override { return queue_; }
+  const ServerOptions& options() const override { return options_; }
+  ServerCounters& counters() override { return counters_; }
+
+  void note(const std::string& event, const Json& fields) {
+    if (log) log(event, fields);
+  }
+
+  void listen() {
+    const std::string path = address.socket();
+    socket_address(path);  // says what is wrong with a long one
+    Code error;
+    ::unlink(path.c_str());
+    acceptor.open(Local(), error);
+    // The folder is private already; this is for those who look at the socket alone.
+    const mode_t before = umask(0177);
+    if (!error) acceptor.bind(Local::endpoint(path), error);
+    umask(before);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error || stat(path.c_str(), &socket_file) != 0)
+      throw SystemError(Problem{path, "socket of the daemon", error.message(), "a socket that can be made",
+                                "check the folder, or name another one in CRYORED_RUNTIME_DIR"});
+  }
+
+  void accept() {
+    if (accepting || !acceptor.is_open() || counters_.open >= options_.most_connections) return;
+    accepting = true;
+    acceptor.async_accept([self = shared_from_this()](Code error, Local::socket socket) {
+      self->accepting = false;
+      if (error == asio::error::operation_aborted) return;
+      if (error) {  // out of descriptors, most likely: connections that end will free some
+        self->pause.expires_after(std::chrono::milliseconds(100));
+        self->pause.async_wait([self](Code stopped) {
+          if (!stopped) self->accept();
+        });
+        return;
+      }
+      serve_connection(self, self->io, std::move(socket));
+      self->accept();
+    });
+  }
+
+  void connection_ended() override { accept(); }
+
+  bool socket_is_ours() const {
+    struct stat now {};
+    return lstat(address.socket().c_str(), &now) == 0 && now.st_ino == socket_file.st_ino &&
+           now.st_dev == socket_file.st_dev;
+  }
+
+  void leave(bool with_drain, const std::string& why) override {
+    if (leaving && (with_drain || !drain)) return;  // a second stop may only be a harder one
+    note("daemon.leaving", {{"why", why}, {"drain", with_drain}});
+    drain = with_drain;
+    counters_.draining = true;
+    left = Clock::now();
+    if (!leaving) {
+      leaving = true;
+      if (socket_is_ours()) ::unlink(address.socket().c_str());
+      Code ignored;
+      acceptor.close(ignored);
+      if (options_.leaving) options_.leaving();
+    }
+    queue_.stop(drain);
+    watch();
+  }
+
+  /// Looks four times a second whether it is time to leave, and then whether everything has ended.
+  void watch() {
+    tick.expires_after(std::chrono::milliseconds(leaving ? 5 : 250));
+    tick.async_wait([self = shared_from_this()](Code error) {
+      if (!error) self->look();
+    });
+  }
+
+  void look() {
+    if (leaving) {
+      const bool late = !drain && seconds_since(left) > options_.stop_time;
+      ended_well = queue_.idle();
+      // Clients that take their time to read their last line get the same.
+      if (late || (ended_well && (counters_.open == 0 || seconds_since(left) > options_.stop_time))) {
+        signals.cancel();
+        io.stop();
+        return;
+      }
+    } else if (!socket_is_ours()) {
+      return leave(true, "the socket was removed: " + address.socket());
+    } else if (options_.idle_timeout > 0 && queue_.idle_seconds() > options_.idle_timeout &&
+               seconds_since(start) > options_.idle_timeout) {
+      return leave(true, "idle");
+    }
+    watch();
+  }
+
+  void wait_for_signals() {
+    signals.async_wait([self = shared_from_this()](Code error, int number) {
+      if (error) return;
+      self->leave(false, "signal " + std::to_string(number));
+      self->wait_for_signals();
+    });
+  }
+
+  Snapshot whole_snapshot() const override {
+    Snapshot all = queue_.snapshot();
+    all.self = options_.self;
+    all.self.pid = getpid();
+    all.self.protocol = protocol_version;
+    all.self.socket = address.socket();
+    all.self.started = utc_text(start_time);
+    all.self.uptime = seconds_since(start);
+    all.self.idle_timeout = options_.idle_timeout;
+    all.self.idle = queue_.idle_seconds();
+    all.self.draining = counters_.draining;
+    all.self.connections = counters_.open;
+    add_process_figures(all.self);
+    all.counters.connections = counters_.connections;
+    all.counters.bad_requests = counters_.bad_requests;
+    all.counters.foreign_peers = counters_.foreign_peers;
+    all.counters.timeouts = counters_.timeouts;
+    return all;
+  }
+};
+
+Server::Server(Queue& queue, const Address& address, ServerOptions options, LogSink log)
+    : state_(std::make_shared<State>(queue, address, std::move(options), std::move(log))) {
+  state_->listen();
+}
+
+Server::~Server() {
+  // What still waits in handlers holds the state: let it go.
+  if (state_->socket_is_ours()) ::unlink(state_->address.socket().c_str());
+  Code ignored;
+  state_->acceptor.close(ignored);
+}
+
+bool Server::run() {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state_->signals.add(number);
+  state_->wait_for_signals();
+  state_->watch();
+  state_->accept();
+  state_->io.run();
+  return state_->ended_well;
+}
+
+void Server::stop(bool drain) {
+  asio::post(state_->io, [state = state_, drain] { state->leave(drain, "asked"); });
+}
+
+Snapshot Server::snapshot() const { return state_->whole_snapshot(); }
+
+}  // namespace cryored::daemon
