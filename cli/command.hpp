@@ -20,6 +20,7 @@ Command denoise_command();
 Command fsc_command();
 Command weights_command();
 Command env_command();
+Command daemon_command();
 Command doctor_command();
 Command status_command();
 Command top_command();

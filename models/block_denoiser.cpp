@@ -199,23 +199,6 @@ class UNetDenoiser : public BlockDenoiser {
 
 }  // namespace
 
-int default_block(const UNetConfig& config, int training_block, std::size_t map_edge) {
-  const auto multiple = static_cast<std::size_t>(config.multiple());
-  const std::size_t whole = std::max((map_edge + multiple - 1) / multiple * multiple, 2 * multiple);
-  const auto usual = std::max(static_cast<std::size_t>(training_block), 2 * multiple);
-  return static_cast<int>(3 * whole <= 4 * usual ? whole : usual);
-}
-
-std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,
-                              Precision precision) {
-  const std::uint64_t map = map_edge * map_edge * map_edge, edge = static_cast<std::uint64_t>(block);
-  const bool full = precision == Precision::float32;
-  // bf16 convolutions keep part of their sums in float32.
-  const auto channels = static_cast<std::uint64_t>(config.in_channels + (full ? 10 : 12) * config.width);
-  return 4 * map + static_cast<std::uint64_t>(batch) * edge * edge * edge * (8 + (full ? 4 : 2) * channels) +
-         4 * static_cast<std::uint64_t>(unet_parameters(config)) + (64u << 20);
-}
-
 std::unique_ptr<BlockDenoiser> make_denoiser(const std::string& weights_path, const DenoiserOptions& options) {
   return std::make_unique<UNetDenoiser>(weights_path, options);
 }

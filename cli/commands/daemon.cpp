@@ -1,0 +1,233 @@
+// cryored daemon: keeps the networks loaded and computes for every RELION process of one user on this machine.
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <iostream>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/engine.hpp"
+#include "cli/installation.hpp"
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "daemon/background.hpp"
+#include "daemon/log.hpp"
+#include "daemon/metrics.hpp"
+#include "daemon/protocol.hpp"
+#include "daemon/server.hpp"
+
+namespace cryored {
+namespace {
+
+std::string program_folder() { return prefix_folder() + "/bin"; }
+
+/// "12G", "512M", bytes without a letter; powers of 1024. 0 where unset.
+std::uint64_t size_option(const Settings& settings, const std::string& name) {
+  if (!settings.has(name)) return 0;
+  const std::string& text = settings.text(name);
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const std::string unit(stop, end);
+  const double scale = unit == "" ? 1 : unit == "K" ? 1024.0 : unit == "M" ? 1048576.0 : unit == "G" ? 1073741824.0 : 0;
+  if (error != std::errc() || scale == 0 || !(value * scale >= 1 && value * scale <= 1e18))
+    throw UsageError(
+        Problem{settings.source(name).text, name, text, "a size as 800M or 12G", "correct the value there"});
+  return static_cast<std::uint64_t>(value * scale);
+}
+
+std::vector<int> gpu_list(const Settings& settings) {
+  std::vector<int> list;
+  if (!settings.has("gpus")) return list;
+  const std::string& text = settings.text("gpus");
+  const char *at = text.data(), *end = at + text.size();
+  for (;;) {
+    int index = -1;
+    const auto [stop, error] = std::from_chars(at, end, index);
+    if (error != std::errc() || index < 0 || index > 127 || (stop != end && *stop != ','))
+      throw UsageError(Problem{settings.source("gpus").text, "gpus", text, "numbers with commas between, as 0,1",
+                               "correct the value there"});
+    list.push_back(index);
+    if (stop == end) return list;
+    at = stop + 1;
+  }
+}
+
+int stop_daemon(const daemon::Address& address, bool drain) {
+  if (!daemon::daemon_lives(address)) {
+    std::cout << "no daemon " << address.key << " lives" << std::endl;
+    return 0;
+  }
+  const std::string body = drain ? "{\"drain\": true}" : "{\"drain\": false}";
+  const std::string request =
+      "POST /v1/stop HTTP/1.1\r\nHost: cryored\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  const sockaddr_un name = daemon::socket_address(address.socket());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char answer[64] = {};
+  const timeval patience{10, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const bool asked = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
+                     send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()) &&
+                     recv(fd, answer, 12, MSG_WAITALL) == 12 && std::strncmp(answer, "HTTP/1.1 200", 12) == 0;
+  const std::string why = answer[0] ? answer : std::strerror(errno);
+  if (fd >= 0) close(fd);
+  if (!asked)
+    throw SystemError(Problem{address.socket(), "daemon", why, "an answer within 10 s",
+                              "look at cryored status; end the process that it names"});
+  std::cout << "daemon " << address.key << (drain ? " ends what it computes and leaves" : " leaves") << std::endl;
+  return 0;
+}
+
+daemon::Snapshot::Self self_of(const Settings& settings) {
+  const BuildInfo build = build_info();
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  daemon::Snapshot::Self self;
+  self.name = settings.text("daemon-name");
+  self.host = host;
+  self.version = build.version;
+  self.commit = build.commit;
+  self.log = settings.text("log");
+  return self;
+}
+
+void write_json(const daemon::Address& address, const daemon::Snapshot::Self& self, double idle_timeout) {
+  const daemon::Json json{{"name", self.name},
+                          {"pid", getpid()},
+                          {"host", self.host},
+                          {"version", self.version},
+                          {"protocol", daemon::protocol_version},
+                          {"started", daemon::utc_text(std::time(nullptr))},
+                          {"socket", address.socket()},
+                          {"idle_timeout_s", idle_timeout},
+                          {"log", self.log.empty() ? daemon::Json() : daemon::Json(self.log)}};
+  write_text_atomically(address.json(), daemon::dump(json) + "\n");
+}
+
+int serve(const Settings& settings, daemon::StartReport& report) {
+  const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
+  auto lock = std::make_unique<daemon::DaemonLock>(address);
+  if (!lock->held()) {
+    const std::string text = "another daemon serves as " + address.key + " already";
+    report.good(text);
+    std::cout << text << std::endl;
+    return 0;
+  }
+  EngineOptions options;
+  options.device = settings.text("device");
+  options.gpus = gpu_list(settings);
+  options.threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : 0;
+  options.gpu_memory_limit = size_option(settings, "gpu-memory-limit");
+  options.daemon_name = settings.text("daemon-name");
+  ReconstructEngine engine(options);
+
+  std::unique_ptr<daemon::EventLog> file;
+  if (settings.has("log")) file = std::make_unique<daemon::EventLog>(daemon::LogOptions{settings.text("log")});
+  const daemon::LogSink log = [&file](const std::string& event, const daemon::Json& fields) {
+    if (file)
+      file->write(event, fields);
+    else
+      std::cerr << event + " " + daemon::dump(fields) + "\n";
+  };
+  daemon::QueueOptions limits;
+  limits.memory_limit = size_option(settings, "memory-limit");
+  daemon::Queue queue(engine, limits, log);
+  daemon::ServerOptions server_options;
+  server_options.uid = getuid();
+  server_options.idle_timeout = settings.number("idle-timeout");
+  server_options.self = self_of(settings);
+  server_options.metrics = daemon::metrics_text;
+  server_options.leaving = [&] {
+    unlink(address.json().c_str());
+    lock.reset();
+  };
+  daemon::Server server(queue, address, server_options, log);
+  write_json(address, server_options.self, server_options.idle_timeout);
+  log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
+  const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
+                           engine.devices().front().text;
+  report.good(text);
+  std::cout << text << std::endl;
+  const bool ended = server.run();
+  log("daemon.left", {{"pid", getpid()}});
+  // A computation that does not notice its end must not keep the daemon; nothing of it has a final name.
+  if (!ended) _exit(1);
+  return 0;
+}
+
+int run(const Settings& settings) {
+  daemon::check_daemon_name(settings.text("daemon-name"));
+  if (settings.flag("stop"))
+    return stop_daemon(daemon::find_address(settings.text("daemon-name"), program_folder()), settings.flag("drain"));
+  if (settings.flag("background")) {
+    std::vector<std::string> words{"daemon"};
+    for (const auto& [name, value] : settings.values)
+      if (value.source.level == SourceLevel::command_line && name != "background") {
+        if (value.text == "yes" || value.text == "no") continue;  // --stop and --drain, which are not here
+        // The working directory will be another.
+        const bool relative = name == "log" && value.text[0] != '/';
+        char folder[4096];
+        words.push_back("--" + name + "=" +
+                        (relative && getcwd(folder, sizeof folder) ? folder + std::string("/") : "") + value.text);
+      }
+    return daemon::start_in_background(own_path(), words);
+  }
+  signal(SIGPIPE, SIG_IGN);
+  daemon::StartReport report;
+  try {
+    return serve(settings, report);
+  } catch (const Error& error) {
+    report.bad(std::string("cryored: error: ") + error.what(), error.exit_code());
+    throw;
+  }
+}
+
+OptionSpec of_command_line(OptionSpec option) {
+  option.persistent = false;
+  return option;
+}
+
+}  // namespace
+
+Command daemon_command() {
+  CommandSpec spec;
+  spec.program = "cryored daemon";
+  spec.summary = "keep the networks loaded and compute for RELION's processes";
+  spec.details =
+      "Computes what is handed to its socket (docs/daemon.md), as cryored reconstruct would, with networks that stay "
+      "loaded, one request at a time on each device. A second daemon of the same name ends at once with exit status 0. "
+      "SIGTERM, SIGINT and SIGHUP cancel what is computed and end it.";
+  OptionSpec idle{"idle-timeout", OptionKind::number, "SECONDS", "900",
+                  "leave after so long without a request; 0: never"};
+  idle.minimum = 0;
+  idle.maximum = 1e9;
+  spec.options = {
+      of_command_line({"daemon-name", OptionKind::text, "NAME", "default", "several daemons may live side by side"}),
+      idle,
+      of_command_line(
+          {"background", OptionKind::flag, "", "no", "return when it listens; it lives on in a session of its own"}),
+      of_command_line({"stop", OptionKind::flag, "", "no", "end the daemon of this name"}),
+      of_command_line({"drain", OptionKind::flag, "", "no", "with --stop: after what it has to compute"}),
+      device_option(),
+      {"gpus", OptionKind::text, "LIST", "",
+       "GPUs to use, as 0,1, numbered as the driver shows them to this process "
+       "(CUDA_VISIBLE_DEVICES); without it all"},
+      {"memory-limit", OptionKind::text, "SIZE", "",
+       "main memory for all that is computed at once, as 12G: a request that does not fit waits, or computes in "
+       "smaller "
+       "blocks where it never would; without it no limit"},
+      {"gpu-memory-limit", OptionKind::text, "SIZE", "",
+       "memory for the denoiser on each GPU; without it what is free"},
+      threads_option(),
+      of_command_line({"log", OptionKind::path, "FILE", "",
+                       "events, one JSON object a line, with rotation; without it on stderr"})};
+  return {"daemon", spec, run};
+}
+
+}  // namespace cryored

@@ -1,0 +1,183 @@
+// The real cryored daemon on real requests: what it computes is what cryored reconstruct computes.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/reconstruct_fixture.hpp"
+#include "tests/daemon/http_client.hpp"
+
+namespace cryored_test {
+namespace {
+
+using Json = nlohmann::json;
+
+class DaemonTest : public ReconstructTest {
+ protected:
+  DaemonTest() { files.pixel_size = 3; }
+  Invocation daemon(std::vector<std::string> words = {}) const {
+    Invocation invocation;
+    invocation.words = {cryored(), "daemon", "--device", "cpu"};
+    invocation.words.insert(invocation.words.end(), words.begin(), words.end());
+    invocation.environment["CRYORED_RUNTIME_DIR"] = runtime / "run";
+    return invocation;
+  }
+  std::string socket() const {
+    for (int i = 0; i < 2000; ++i, usleep(5000))
+      if (std::filesystem::is_directory(runtime / "run"))
+        for (const auto& file : std::filesystem::directory_iterator(runtime / "run"))
+          if (file.path().extension() == ".json")
+            return file.path().string().substr(0, file.path().string().size() - 5) + ".sock";
+    return "";
+  }
+  std::string body(const std::vector<std::string>& words, const Json& environment = Json::object()) const {
+    return Json{{"protocol", 1},
+                {"id", "00000000000000aa"},
+                {"words", words},
+                {"cwd", scratch.path()},
+                {"environment", environment}}
+        .dump();
+  }
+  /// The event `done`.
+  Json ask(const std::string& path, const std::vector<std::string>& words,
+           const Json& environment = Json::object()) const {
+    Client client(path);
+    client.post("/v1/reconstruct", body(words, environment));
+    const std::string all = client.read_all();
+    const auto at = all.find("{\"event\":\"done\"");
+    if (at == std::string::npos) return {{"exit", -1}, {"stderr", all}};
+    return Json::parse(all.substr(at, all.find('\n', at) - at));
+  }
+  ScratchFolder runtime;
+};
+
+TEST_F(DaemonTest, TheMapIsThatOfReconstructBitForBit) {
+  files.written_folder = ".";  // RELION's paths are relative to its working directory
+  files.fsc_crossing = 8.1;
+  files.write();
+  const std::vector<std::string> words{"--weights", CRYORED_TEST_RANDOM_WEIGHTS, "--threads", "2", "--device", "cpu"};
+  const Outcome alone = run(call(words));
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  const std::string map = read_file(files.result());
+  const Json record = Json::parse(read_file(files.record()));
+  std::filesystem::remove(files.result());
+
+  const Process process(daemon());
+  const std::string path = socket();
+  std::vector<std::string> asked = words;
+  asked.push_back(files.star().substr(scratch.path().size() + 1));
+  for (int round = 0; round < 2; ++round) {
+    const Json done = ask(path, asked);
+    ASSERT_EQ(done["exit"], 0) << done;
+    EXPECT_EQ(done["stdout"].get<std::string>().rfind(
+                  "cryored: run_it004_half1_class001: denoiser ran on CPU (2 threads)", 0),
+              0u)
+        << done;
+    EXPECT_EQ(read_file(files.result()), map) << "round " << round;
+    std::filesystem::remove(files.result());
+  }
+  const Json served = Json::parse(read_file(files.record()));
+  EXPECT_EQ(served["served_by"]["request"], "00000000000000aa");
+  EXPECT_EQ(served["served_by"]["pid"], process.pid());
+  EXPECT_TRUE(record["served_by"].is_null());
+  EXPECT_EQ(served["denoiser"], record["denoiser"]);
+  EXPECT_EQ(served["working_directory"], scratch.path());
+  EXPECT_EQ(served["request"]["star"], files.star().substr(scratch.path().size() + 1)) << "as the caller wrote it";
+  Client client(path);
+  client.get("/v1/status");
+  const std::string status = client.read_all();
+  EXPECT_NE(status.find("\"passes\":2"), std::string::npos) << "the network was loaded once: " << status;
+}
+
+TEST_F(DaemonTest, OptionsComeFromTheCallerNotFromTheDaemon) {
+  files.write();
+  write_file(scratch / "cryored.conf", "fsc-threshold = 0.5\n");
+  Invocation invocation = daemon();
+  invocation.environment["CRYORED_LAMBDA"] = "0.75";
+  const Process process(invocation);
+  const std::string path = socket();
+  const Json done = ask(path, {files.star(), "--weights=builtin:identity"}, {{"CRYORED_PRIOR", "red"}});
+  ASSERT_EQ(done["exit"], 0) << done;
+  const Json options = Json::parse(read_file(files.record()))["options"];
+  EXPECT_EQ(options["prior"]["source"], "environment variable CRYORED_PRIOR");
+  EXPECT_TRUE(options["lambda"]["value"].is_null());
+  EXPECT_EQ(options["fsc-threshold"]["source"], "cryored.conf:1");
+}
+
+TEST_F(DaemonTest, ErrorsAreThoseOfTheProgram) {
+  files.write();
+  const Process process(daemon());
+  const std::string path = socket();
+  const Json misuse = ask(path, {files.star(), "--lamda", "1"});
+  EXPECT_EQ(misuse["exit"], 2);
+  EXPECT_NE(misuse["stderr"].get<std::string>().find("did you mean --lambda?"), std::string::npos);
+  const Json missing = ask(path, {"nothing.star"});
+  EXPECT_EQ(missing["exit"], 1);
+  EXPECT_EQ(missing["stderr"].get<std::string>().rfind("cryored: error: ", 0), 0u);
+  const Json gpu = ask(path, {files.star(), "--device", "cuda"});
+  EXPECT_EQ(gpu["exit"], 1);
+  EXPECT_NE(gpu["stderr"].get<std::string>().find("a device of the daemon: cpu"), std::string::npos) << gpu;
+  EXPECT_FALSE(exists(files.result()));
+}
+
+TEST_F(DaemonTest, AClientThatGoesLeavesNoFile) {
+  files.write();
+  const auto before = scratch.names();
+  const Process process(daemon());
+  const std::string path = socket();
+  {
+    Client client(path);
+    client.post("/v1/reconstruct", body({files.star(), "--prior", "red", "--weights", "builtin:wait=3600"}));
+    client.read_until("started");
+  }
+  const Json done = ask(path, {files.star(), "--prior", "gaussian"});
+  EXPECT_EQ(done["exit"], 0) << "the device is free again";
+  std::filesystem::remove(files.result());
+  std::filesystem::remove(files.record());
+  EXPECT_EQ(scratch.names(), before);
+}
+
+TEST_F(DaemonTest, OfTwoThatStartOneServes) {
+  Process one(daemon()), two(daemon());
+  const std::string path = socket();
+  ASSERT_NE(path, "");
+  Invocation stop = daemon({"--stop"});
+  stop.words = {cryored(), "daemon", "--stop"};
+  int serves = 0;
+  for (int i = 0; i < 200 && serves == 0; ++i, usleep(10000)) serves = Client(path).connected();
+  usleep(600000);  // the loser looks at the lock for 0.3 s
+  EXPECT_EQ(run(stop).code, 0);
+  const Outcome a = one.wait(), b = two.wait();
+  EXPECT_EQ(a.code, 0) << a.err;
+  EXPECT_EQ(b.code, 0) << b.err;
+  const bool first_lost = a.out.find("serves as") != std::string::npos;
+  const bool second_lost = b.out.find("serves as") != std::string::npos;
+  EXPECT_NE(first_lost, second_lost) << a.out << b.out;
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(runtime / "run"), {}), 0) << "nothing stays";
+}
+
+TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
+  Invocation start = daemon({"--background"});
+  start.environment["OMPI_COMM_WORLD_LOCAL_SIZE"] = "3";
+  const Outcome outcome = run(start);  // returns only when every holder of its pipes is gone
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("serves on CPU"), std::string::npos) << outcome.out;
+  std::string json = socket();
+  json.replace(json.size() - 5, 5, ".json");
+  const int pid = Json::parse(read_file(json))["pid"].get<int>();
+  EXPECT_EQ(getsid(pid) == getsid(0), false);
+  const std::string variables = read_file("/proc/" + std::to_string(pid) + "/environ");
+  EXPECT_EQ(variables.find("OMPI_"), std::string::npos);
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd"), "/");
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/1"), "/dev/null");
+  EXPECT_EQ(run(daemon({"--background"})).out.find("another daemon serves"), 0u);
+  kill(pid, SIGTERM);
+  for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
+  EXPECT_FALSE(exists(json));
+}
+
+}  // namespace
+}  // namespace cryored_test

@@ -1,0 +1,208 @@
+// The socket with a fake engine behind it: the protocol, and clients that misbehave.
+
+#include "daemon/server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "tests/daemon/fake_engine.hpp"
+#include "tests/daemon/http_client.hpp"
+
+namespace cryored_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string body_of(const std::string& map, const std::string& extra = "", int protocol = 1) {
+  return "{\"protocol\": " + std::to_string(protocol) + ", \"id\": \"0123456789abcdef\", \"words\": [\"job\", \"" +
+         map + "\"], \"cwd\": \"/tmp\", \"environment\": {}" + extra + "}";
+}
+
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest() {
+    std::string name = (fs::temp_directory_path() / "cryored_server_XXXXXX").string();
+    folder = mkdtemp(name.data());
+    address = {folder, "k"};
+    options.uid = getuid();
+    options.heartbeat = 0.02;
+    options.stop_time = 5;
+  }
+  ~ServerTest() override {
+    if (server) {
+      server->stop(false);
+      thread.join();
+    }
+    server.reset();
+    queue.reset();
+    fs::remove_all(folder);
+  }
+  void start() {
+    queue = std::make_unique<Queue>(engine, QueueOptions{});
+    server = std::make_unique<Server>(*queue, address, options);
+    thread = std::thread([this] { ended_well = server->run(); });
+  }
+  std::string answer(const std::string& bytes) {
+    Client client(address.socket());
+    client.send(bytes);
+    return client.read_all();
+  }
+
+  std::string folder;
+  Address address;
+  ServerOptions options;
+  FakeEngine engine{{"cpu"}};
+  std::unique_ptr<Queue> queue;
+  std::unique_ptr<Server> server;
+  std::thread thread;
+  bool ended_well = false;
+};
+
+TEST_F(ServerTest, ARequestIsAnsweredWithItsEvents) {
+  start();
+  Client client(address.socket());
+  client.post("/v1/reconstruct", body_of("a"));
+  const std::string first = client.read_until("heartbeat");
+  EXPECT_EQ(first.rfind("HTTP/1.1 200 OK\r\n", 0), 0u);
+  EXPECT_NE(first.find("Transfer-Encoding: chunked"), std::string::npos);
+  EXPECT_NE(first.find("{\"event\":\"started\",\"device\":\"fake cpu\"}"), std::string::npos) << first;
+  engine.release_all();
+  const std::string all = client.read_all();
+  EXPECT_NE(all.find("{\"event\":\"done\",\"exit\":0,\"stdout\":\"a done\\n\",\"stderr\":\"\"}\n\r\n0\r\n\r\n"),
+            std::string::npos)
+      << all;
+}
+
+TEST_F(ServerTest, TwoRequestsWaitForEachOther) {
+  start();
+  Client one(address.socket()), two(address.socket());
+  one.post("/v1/reconstruct", body_of("one"));
+  one.read_until("started");
+  two.post("/v1/reconstruct", body_of("two"));
+  EXPECT_NE(two.read_until("\"ahead\":1").find("\"ahead\":1"), std::string::npos);
+  engine.release_all();
+  EXPECT_NE(one.read_all().find("one done"), std::string::npos);
+  EXPECT_NE(two.read_all().find("two done"), std::string::npos);
+}
+
+TEST_F(ServerTest, AClientThatHangsUpCancelsItsRequest) {
+  start();
+  Client one(address.socket()), two(address.socket());
+  one.post("/v1/reconstruct", body_of("one"));
+  one.read_until("started");
+  two.post("/v1/reconstruct", body_of("two"));
+  two.read_until("\"ahead\":1");
+  one.hang_up();
+  EXPECT_NE(two.read_until("started").find("started"), std::string::npos) << "without anybody letting one go";
+  EXPECT_EQ(server->snapshot().counters.cancelled, 1u);
+  engine.release_all();
+  two.read_all();
+}
+
+TEST_F(ServerTest, WrongRequestsAreRefused) {
+  start();
+  const auto status = [](const std::string& text) { return text.substr(0, std::min<std::size_t>(12, text.size())); };
+  EXPECT_EQ(status(answer("GET /nothing HTTP/1.1\r\n\r\n")), "HTTP/1.1 404");
+  EXPECT_EQ(status(answer("DELETE /v1/status HTTP/1.1\r\n\r\n")), "HTTP/1.1 405");
+  EXPECT_EQ(status(answer("\x16\x03\x01 garbage\r\n\r\n")), "HTTP/1.1 400");
+  EXPECT_EQ(status(answer("GET / HTTP/1.1\r\nX: " + std::string(20000, 'a') + "\r\n\r\n")), "HTTP/1.1 431");
+  EXPECT_EQ(status(answer("POST /v1/reconstruct HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n")), "HTTP/1.1 413");
+  const auto post = [&](const std::string& body) {
+    Client client(address.socket());
+    client.post("/v1/reconstruct", body);
+    return client.read_all();
+  };
+  EXPECT_EQ(status(post("not json")), "HTTP/1.1 400");
+  EXPECT_EQ(status(post("{}")), "HTTP/1.1 400");
+  EXPECT_EQ(status(post(std::string(500000, '['))), "HTTP/1.1 400");
+  EXPECT_EQ(status(post(body_of("a", "", 2))), "HTTP/1.1 426");
+  EXPECT_EQ(status(post(body_of("a", ", \"attempt\": 0"))), "HTTP/1.1 400");
+  EXPECT_NE(post("{\"protocol\":1,\"id\":\"0123456789abcdef\",\"words\":[],\"cwd\":\"relative\",\"environment\":{}}")
+                .find("cwd: allowed: an absolute path"),
+            std::string::npos);
+  EXPECT_NE(
+      post("{\"protocol\":1,\"id\":\"0123456789abcdef\",\"words\":[],\"cwd\":\"/\",\"environment\":{\"PATH\":\"\"}}")
+          .find("PATH is none of the variables that travel"),
+      std::string::npos);
+  EXPECT_GE(server->snapshot().counters.bad_requests, 10u);
+  EXPECT_EQ(status(answer("GET /v1/status HTTP/1.1\r\n\r\n")), "HTTP/1.1 200") << "it still serves";
+}
+
+TEST_F(ServerTest, ASlowClientIsCutOffAndHoldsNobodyUp) {
+  options.request_time = 0.2;
+  start();
+  Client slow(address.socket());
+  slow.send("POST /v1/reconstruct HTT");
+  EXPECT_EQ(answer("GET /v1/status HTTP/1.1\r\n\r\n").rfind("HTTP/1.1 200", 0), 0u);
+  EXPECT_EQ(slow.read_all().rfind("HTTP/1.1 408", 0), 0u);
+  EXPECT_EQ(server->snapshot().counters.timeouts, 1u);
+}
+
+TEST_F(ServerTest, AnotherUserIsCutOff) {
+  options.uid = getuid() + 1;
+  start();
+  EXPECT_EQ(answer("GET /v1/status HTTP/1.1\r\n\r\n"), "");
+  EXPECT_EQ(server->snapshot().counters.foreign_peers, 1u);
+}
+
+TEST_F(ServerTest, MoreClientsThanItTakesWaitTheirTurn) {
+  options.most_connections = 2;
+  options.request_time = 0.2;
+  start();
+  const Client a(address.socket()), b(address.socket());
+  EXPECT_EQ(answer("GET /v1/status HTTP/1.1\r\n\r\n").rfind("HTTP/1.1 200", 0), 0u) << "when the silent ones are gone";
+}
+
+TEST_F(ServerTest, DrainingEndsWhatIsThereThenItLeaves) {
+  start();
+  Client client(address.socket());
+  client.post("/v1/reconstruct", body_of("a"));
+  client.read_until("started");
+  Client stop(address.socket());
+  stop.post("/v1/stop", "{\"drain\": true}");
+  EXPECT_EQ(stop.read_all().rfind("HTTP/1.1 200", 0), 0u);
+  while (fs::exists(address.socket())) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_FALSE(Client(address.socket()).connected());
+  engine.release_all();
+  EXPECT_NE(client.read_all().find("a done"), std::string::npos);
+  thread.join();
+  EXPECT_TRUE(ended_well);
+  server.reset();
+}
+
+TEST_F(ServerTest, StoppingEndsTheStreamWithoutDone) {
+  start();
+  Client client(address.socket());
+  client.post("/v1/reconstruct", body_of("a"));
+  client.read_until("started");
+  server->stop(false);
+  EXPECT_EQ(client.read_all().find("done"), std::string::npos);
+  thread.join();
+  EXPECT_TRUE(ended_well);
+  server.reset();
+}
+
+TEST_F(ServerTest, IdleItLeavesAndSaysSo) {
+  options.idle_timeout = 0.3;
+  bool told = false;
+  options.leaving = [&] { told = true; };
+  start();
+  thread.join();
+  EXPECT_TRUE(told);
+  EXPECT_FALSE(fs::exists(address.socket()));
+  server.reset();
+}
+
+TEST_F(ServerTest, ALostSocketEndsIt) {
+  start();
+  fs::remove(address.socket());
+  thread.join();
+  EXPECT_TRUE(ended_well);
+  server.reset();
+}
+
+}  // namespace
+}  // namespace cryored_test
