@@ -153,24 +153,4 @@ Settings parse_options(const CommandSpec& command, const std::vector<std::string
   return settings;
 }
 
-std::string Surroundings::variable(const std::string& name) const {
-  if (environment) {
-    const auto found = environment->find(name);
-    return found == environment->end() ? "" : found->second;
-  }
-  const char* value = std::getenv(name.c_str());
-  return value ? value : "";
-}
-
-std::string Surroundings::resolve(const std::string& path) const {
-  if (folder.empty() || path.empty() || path[0] == '/') return path;
-  return folder + (folder.back() == '/' ? "" : "/") + path;
-}
-
-std::string Surroundings::shown(const std::string& path) const {
-  if (folder.empty()) return path;
-  const std::string root = folder + (folder.back() == '/' ? "" : "/");
-  return path.size() > root.size() && path.compare(0, root.size(), root) == 0 ? path.substr(root.size()) : path;
-}
-
 }  // namespace cryored
