@@ -1,6 +1,6 @@
 #include "cli/command.hpp"
 
-#include <algorithm>
+#include "cli/plugin_options.hpp"
 
 namespace cryored {
 
@@ -12,13 +12,15 @@ std::vector<Command> all_commands() {
 
 std::vector<OptionSpec> persistent_options() {
   std::vector<OptionSpec> all;
+  const auto add = [&all](const std::vector<OptionSpec>& options) {
+    for (const auto& option : options)
+      if (option.persistent && !find_option(all, option.name)) all.push_back(option);
+  };
   // Not through all_commands(): config takes its own options from here.
   for (const Command& command :
        {reconstruct_command(), denoise_command(), fsc_command(), weights_command(), daemon_command()})
-    for (const auto& option : command.spec.options)
-      if (option.persistent &&
-          std::none_of(all.begin(), all.end(), [&](const OptionSpec& known) { return known.name == option.name; }))
-        all.push_back(option);
+    add(command.spec.options);
+  add(plugin_options());
   return all;
 }
 

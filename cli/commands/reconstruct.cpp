@@ -4,6 +4,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/reconstruct_run.hpp"
 
 namespace cryored {
@@ -80,6 +81,8 @@ Command reconstruct_command() {
       weights_option(),
       threads_option(),
       json_option("print the record instead of the line")};
+  spec.caller_options = plugin_options();
+  spec.caller_title = "cryored-reconstruct takes these for itself (variables and config files too):";
   return {"reconstruct", spec, run};
 }
 
