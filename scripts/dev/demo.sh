@@ -21,5 +21,7 @@ demo_main() {
   build_main cryored cryored-reconstruct cryored-demo
   local program
   program=$(built_program cryored-demo)
+  # Measured is the computation, not what another run has loaded; and nothing stays behind.
+  export CRYORED_NO_DAEMON=${CRYORED_NO_DAEMON-yes}
   exec "$program" "$@"
 }

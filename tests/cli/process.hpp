@@ -12,7 +12,7 @@ namespace cryored_test {
 struct Invocation {
   std::vector<std::string> words;                  ///< program and arguments
   std::string folder;                              ///< working directory; empty: this process's
-  std::map<std::string, std::string> environment;  ///< added to a clean one (PATH, HOME of a scratch folder)
+  std::map<std::string, std::string> environment;  ///< added to a clean one (PATH, no HOME, no daemon)
   long file_size_limit = -1;                       ///< RLIMIT_FSIZE in bytes
   bool obey_permissions = false;                   ///< without root's right to write everywhere (when run by root)
   double timeout = 120;                            ///< seconds; then SIGKILL

@@ -1,0 +1,120 @@
+// cryored-reconstruct through the real daemon, as RELION runs it: started by the first call, shared by the next ones.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/reconstruct_fixture.hpp"
+
+namespace cryored_test {
+namespace {
+
+using Json = nlohmann::json;
+
+class PluginThroughDaemon : public ReconstructTest {
+ protected:
+  ~PluginThroughDaemon() override {
+    if (const int pid = daemon_pid(); pid > 0) kill(pid, SIGKILL);
+  }
+  Invocation plugin_call(std::vector<std::string> words = {}) const {
+    Invocation invocation = call(std::move(words));
+    invocation.environment["CRYORED_NO_DAEMON"] = "no";
+    invocation.environment["CRYORED_RUNTIME_DIR"] = runtime / "run";
+    invocation.environment["CRYORED_DEVICE"] = "cpu";
+    return invocation;
+  }
+  /// Of the one daemon; 0 where none has written its file.
+  int daemon_pid() const {
+    if (!exists(runtime / "run")) return 0;
+    for (const auto& file : std::filesystem::directory_iterator(runtime / "run"))
+      if (file.path().extension() == ".json")
+        return Json::parse(read_file(file.path()), nullptr, false).value("pid", 0);
+    return 0;
+  }
+  Json record() const { return Json::parse(read_file(files.record())); }
+  Outcome cryored_word(std::vector<std::string> words) const {
+    Invocation invocation;
+    invocation.words = {cryored()};
+    invocation.words.insert(invocation.words.end(), words.begin(), words.end());
+    invocation.environment["CRYORED_RUNTIME_DIR"] = runtime / "run";
+    return run(invocation);
+  }
+  Json requests() const {
+    return Json::parse(cryored_word({"status", "--json"}).out)["daemons"][0]["status"]["requests"];
+  }
+  ScratchFolder runtime;
+};
+
+TEST_F(PluginThroughDaemon, TheFirstCallStartsADaemonThatServesTheNext) {
+  files.write();
+  const Outcome alone = run(call({"--prior", "red", "--weights", CRYORED_TEST_RANDOM_WEIGHTS, "--threads", "2"}));
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  const std::string map = read_file(files.result());
+  EXPECT_TRUE(record()["served_by"].is_null());
+  int first = 0;
+  for (int i = 0; i < 2; ++i) {
+    std::filesystem::remove(files.result());
+    const Outcome outcome =
+        run(plugin_call({"--prior", "red", "--weights", CRYORED_TEST_RANDOM_WEIGHTS, "--threads", "2"}));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 1) << outcome.out;
+    EXPECT_NE(outcome.out.find("denoiser ran on CPU (2 threads)"), std::string::npos) << outcome.out;
+    EXPECT_EQ(read_file(files.result()), map);
+    EXPECT_EQ(record()["served_by"]["pid"], daemon_pid());
+    if (i == 0) first = daemon_pid();
+    EXPECT_EQ(daemon_pid(), first);
+  }
+  EXPECT_EQ(cryored_word({"daemon", "--stop"}).code, 0);
+  for (int i = 0; i < 1000 && kill(first, 0) == 0; ++i) usleep(10000);
+  EXPECT_NE(kill(first, 0), 0) << "it has left";
+}
+
+TEST_F(PluginThroughDaemon, ErrorsAndExitCodesAreThoseOfTheHelper) {
+  EXPECT_EQ(run(plugin_call({"--lambda", "7"})).code, 2);
+  const Outcome missing = run(plugin_call());
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_EQ(missing.err, run(call({})).err);
+  EXPECT_EQ(missing.out, "");
+}
+
+TEST_F(PluginThroughDaemon, ASignalCancelsTheRequest) {
+  files.write();
+  const auto before = scratch.names();
+  for (const int number : {SIGTERM, SIGINT, SIGKILL}) {
+    Process process(plugin_call({"--prior", "red", "--weights", "builtin:wait=3600"}));
+    for (int i = 0; i < 500 && (daemon_pid() == 0 || requests().empty() || requests()[0]["state"] != "running"); ++i)
+      usleep(10000);
+    process.send(number);
+    const Outcome outcome = process.wait();
+    EXPECT_EQ(outcome.signal, number) << outcome.err;
+    for (int i = 0; i < 500 && !requests().empty(); ++i) usleep(10000);
+    EXPECT_TRUE(requests().empty());
+  }
+  EXPECT_EQ(scratch.names(), before);
+}
+
+TEST_F(PluginThroughDaemon, ADaemonThatDiesIsReplacedOnceThenTheHelperComputes) {
+  files.write();
+  Process process(plugin_call({"--prior", "red", "--weights", "builtin:wait=2"}));
+  int last = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1000; ++i, usleep(5000))
+      if (daemon_pid() != last && daemon_pid() != 0 && !requests().empty() && requests()[0]["state"] == "running")
+        break;
+    last = daemon_pid();
+    kill(last, SIGKILL);
+  }
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto again = outcome.err.find("repeating the request once"), helper = outcome.err.find("in a helper process");
+  EXPECT_LT(again, helper) << outcome.err;
+  EXPECT_NE(helper, std::string::npos) << outcome.err;
+  EXPECT_TRUE(record()["served_by"].is_null());
+}
+
+}  // namespace
+}  // namespace cryored_test
