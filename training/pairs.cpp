@@ -15,6 +15,8 @@ using Coefficient = std::complex<float>;
 
 constexpr double kDegree = std::numbers::pi / 180;
 constexpr double kRotationVolume = 8 * std::numbers::pi * std::numbers::pi;  // of SO(3), in rotation-vector measure
+constexpr double kFirstShifts[] = {-2.4, -1.2, 0, 1.2, 2.4};                 // pixels, first E-step, along each axis
+constexpr std::size_t kViewBlock = 512;                                      // views
 constexpr double kShiftRange = 5;                                            // pixels either way, global search
 
 /// One family of proposals of a particle's pose error.
@@ -189,8 +191,8 @@ Reconstruction maximise_globally(const HalfSet& set, const Map& reference, int r
     }
   }
   std::vector<std::pair<double, double>> shifts;
-  for (const double x : {-2.0, 0.0, 2.0})
-    for (const double y : {-2.0, 0.0, 2.0}) shifts.emplace_back(x, y);
+  for (const double x : kFirstShifts)
+    for (const double y : kFirstShifts) shifts.emplace_back(x, y);
 
   std::vector<Coefficient> sums(count * inserted.size());
   std::vector<float> weights(count), scores(count * shifts.size());
@@ -201,13 +203,19 @@ Reconstruction maximise_globally(const HalfSet& set, const Map& reference, int r
     for (std::size_t t = 0; t < shifts.size(); ++t) {
       for (std::size_t p = 0; p < inserted.size(); ++p) moved[t][p] = data[inserted_at[p]];
       move_slice(inserted, shifts[t].first, shifts[t].second, moved[t].data());
-      float* score = scores.data() + t * count;
-      for (std::size_t v = 0; v < count; ++v) score[v] = -power[v];
-      for (std::size_t p = 0; p < scored.size(); ++p) {
-        const Coefficient y = 2 * inverse_variance[p] * moved[t][scored_in[p]];
-        const float re = y.real(), im = y.imag();
-        const float *a = real.data() + p * count, *b = imaginary.data() + p * count;
-        for (std::size_t v = 0; v < count; ++v) score[v] += re * a[v] + im * b[v];
+    }
+    // Blocks of views whose predictions stay in the cache while all shifts use them.
+    for (std::size_t first = 0; first < count; first += kViewBlock) {
+      const std::size_t last = std::min(count, first + kViewBlock);
+      for (std::size_t t = 0; t < shifts.size(); ++t) {
+        float* score = scores.data() + t * count;
+        for (std::size_t v = first; v < last; ++v) score[v] = -power[v];
+        for (std::size_t p = 0; p < scored.size(); ++p) {
+          const Coefficient y = 2 * inverse_variance[p] * moved[t][scored_in[p]];
+          const float re = y.real(), im = y.imag();
+          const float *a = real.data() + p * count, *b = imaginary.data() + p * count;
+          for (std::size_t v = first; v < last; ++v) score[v] += re * a[v] + im * b[v];
+        }
       }
     }
     const auto best = static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());

@@ -21,7 +21,7 @@ struct PairOptions {
   std::size_t box = 48;                              ///< voxels
   double voxel = 2.5;                                ///< A
   int rounds = 3;                                    ///< expectation-maximisation rounds; each gives one pair per half
-  int first_views = 3000;                            ///< views of the first E-step over the whole rotation group
+  int first_views = 9000;                            ///< views of the first E-step over the whole rotation group
   int least_particles = 200, most_particles = 1200;  ///< per half, drawn log-uniformly
   double least_snr = 0.04, most_snr = 1.5;           ///< per-pixel variance of signal over noise, whole image
 };
