@@ -13,6 +13,7 @@ LAYERS = {
     "core/base": [],
     "core/fourier": ["core/base"],
     "core/formats": ["core/base", "core/fourier"],
+    "core/imaging": ["core/base", "core/fourier", "core/formats"],
     "core/cuda": ["core/base"],
     "core/reconstruct": ["core/base", "core/fourier", "core/formats", "core/cuda"],
     "core/report": ["core/base", "core/fourier", "core/formats"],
