@@ -31,7 +31,12 @@ Outcome failure(const std::string& message, int code, Facts facts = {}) {
 }
 
 Json facts_entry(const Entry& entry) {
-  return {{"id", entry.request.id}, {"job", entry.plan.facts.job}, {"map", entry.plan.facts.map}};
+  const Facts& facts = entry.plan.facts;
+  Json fields{{"id", entry.request.id}};
+  if (!facts.job.empty()) fields.update({{"job", facts.job}, {"map", facts.map}});
+  if (facts.iteration >= 0) fields["iteration"] = facts.iteration;
+  if (facts.half != 0) fields["half"] = facts.half;
+  return fields;
 }
 
 }  // namespace
@@ -138,6 +143,8 @@ struct Queue::State {
     fields["waited_s"] = waited;
     fields["seconds"] = seconds;
     if (entry->device) fields["device"] = entry->device->name;
+    if (outcome.facts.lambda) fields["lambda"] = *outcome.facts.lambda;
+    if (outcome.facts.resolution) fields["resolution_A"] = *outcome.facts.resolution;
     if (!map.error.empty()) fields["error"] = map.error;
     note(outcome.exit == 0 ? "request.done" : "request.failed", std::move(fields));
     events.push_back([observer = entry->observer, outcome = std::move(outcome)] { observer->done(outcome); });

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "core/base/error.hpp"
+#include "daemon/metrics_port.hpp"
 #include "daemon/protocol.hpp"
 #include "daemon/server_state.hpp"
 
@@ -42,6 +43,7 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
   asio::signal_set signals;
   asio::steady_timer tick, pause;
   ServerCounters counters_;
+  std::shared_ptr<MetricsPort> metrics_port;
   Clock::time_point start = Clock::now(), left;
   std::int64_t start_time = std::time(nullptr);
   struct stat socket_file {};
@@ -108,6 +110,7 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
       if (socket_is_ours()) ::unlink(address.socket().c_str());
       Code ignored;
       acceptor.close(ignored);
+      if (metrics_port) metrics_port->close();
       if (options_.leaving) options_.leaving();
     }
     queue_.stop(drain);
@@ -172,7 +175,11 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
 
 Server::Server(Queue& queue, const Address& address, ServerOptions options, LogSink log)
     : state_(std::make_shared<State>(queue, address, std::move(options), std::move(log))) {
-  state_->listen();
+  State& state = *state_;
+  if (state.options_.metrics_port && state.options_.metrics)
+    state.metrics_port = std::make_shared<MetricsPort>(
+        state.io, *state.options_.metrics_port, [&state] { return state.options_.metrics(state.whole_snapshot()); });
+  state.listen();
 }
 
 Server::~Server() {
@@ -187,6 +194,7 @@ bool Server::run() {
   state_->wait_for_signals();
   state_->watch();
   state_->accept();
+  if (state_->metrics_port) state_->metrics_port->start();
   state_->io.run();
   return state_->ended_well;
 }
@@ -194,6 +202,8 @@ bool Server::run() {
 void Server::stop(bool drain) {
   asio::post(state_->io, [state = state_, drain] { state->leave(drain, "asked"); });
 }
+
+int Server::metrics_port() const { return state_->metrics_port ? state_->metrics_port->port() : 0; }
 
 Snapshot Server::snapshot() const { return state_->whole_snapshot(); }
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/address.hpp"
@@ -24,6 +25,8 @@ struct ServerOptions {
   Snapshot::Self self;
   /// Text of GET /metrics; 404 where there is none.
   std::function<std::string(const Snapshot&)> metrics;
+  /// Port of 127.0.0.1 on which GET /metrics is answered, too; 0 takes a free one.
+  std::optional<int> metrics_port;
   /// Called once when the daemon starts to leave, on the thread of run(): the socket is gone, and another daemon
   /// may take the name.
   std::function<void()> leaving;
@@ -44,6 +47,9 @@ class Server {
 
   /// From any thread: no new requests. `drain`: those that are here are ended, else they are cancelled.
   void stop(bool drain);
+
+  /// The port that metrics_port became; 0 where there is none.
+  int metrics_port() const;
 
   /// The whole daemon, from any thread.
   Snapshot snapshot() const;

@@ -97,7 +97,8 @@ daemon::Snapshot::Self self_of(const Settings& settings) {
   return self;
 }
 
-void write_json(const daemon::Address& address, const daemon::Snapshot::Self& self, double idle_timeout) {
+void write_json(const daemon::Address& address, const daemon::Snapshot::Self& self, double idle_timeout,
+                int metrics_port) {
   const daemon::Json json{{"name", self.name},
                           {"pid", getpid()},
                           {"host", self.host},
@@ -106,6 +107,7 @@ void write_json(const daemon::Address& address, const daemon::Snapshot::Self& se
                           {"started", daemon::utc_text(std::time(nullptr))},
                           {"socket", address.socket()},
                           {"idle_timeout_s", idle_timeout},
+                          {"metrics_port", metrics_port == 0 ? daemon::Json() : daemon::Json(metrics_port)},
                           {"log", self.log.empty() ? daemon::Json() : daemon::Json(self.log)}};
   write_text_atomically(address.json(), daemon::dump(json) + "\n");
 }
@@ -143,12 +145,13 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   server_options.idle_timeout = settings.number("idle-timeout");
   server_options.self = self_of(settings);
   server_options.metrics = daemon::metrics_text;
+  if (settings.has("metrics-port")) server_options.metrics_port = static_cast<int>(settings.integer("metrics-port"));
   server_options.leaving = [&] {
     unlink(address.json().c_str());
     lock.reset();
   };
   daemon::Server server(queue, address, server_options, log);
-  write_json(address, server_options.self, server_options.idle_timeout);
+  write_json(address, server_options.self, server_options.idle_timeout, server.metrics_port());
   log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
   const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
                            engine.devices().front().text;
@@ -161,23 +164,31 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   return 0;
 }
 
+/// `path` as this process's working directory has it: that of a daemon in the background is another.
+std::string absolute(const std::string& path) {
+  char folder[4096];
+  return path[0] == '/' || !getcwd(folder, sizeof folder) ? path : folder + ("/" + path);
+}
+
+/// With every option in force here, whatever its source, and a log, since nobody sees its stderr.
+int start_in_background(const Settings& settings) {
+  std::vector<std::string> words{"daemon"};
+  for (const auto& [name, value] : settings.values)
+    if (settings.given(name) && !value.text.empty() && name != "background" && name != "drain" && name != "log")
+      words.push_back("--" + name + "=" + value.text);
+  const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
+  words.push_back("--log=" +
+                  (settings.has("log") ? absolute(settings.text("log")) : address.folder + "/" + address.key + ".log"));
+  if (const char* config = std::getenv("CRYORED_CONFIG"); config && *config)
+    setenv("CRYORED_CONFIG", absolute(config).c_str(), 1);
+  return daemon::start_in_background(own_path(), words);
+}
+
 int run(const Settings& settings) {
   daemon::check_daemon_name(settings.text("daemon-name"));
   if (settings.flag("stop"))
     return stop_daemon(daemon::find_address(settings.text("daemon-name"), program_folder()), settings.flag("drain"));
-  if (settings.flag("background")) {
-    std::vector<std::string> words{"daemon"};
-    for (const auto& [name, value] : settings.values)
-      if (value.source.level == SourceLevel::command_line && name != "background") {
-        if (value.text == "yes" || value.text == "no") continue;  // --stop and --drain, which are not here
-        // The working directory will be another.
-        const bool relative = name == "log" && value.text[0] != '/';
-        char folder[4096];
-        words.push_back("--" + name + "=" +
-                        (relative && getcwd(folder, sizeof folder) ? folder + std::string("/") : "") + value.text);
-      }
-    return daemon::start_in_background(own_path(), words);
-  }
+  if (settings.flag("background")) return start_in_background(settings);
   signal(SIGPIPE, SIG_IGN);
   daemon::StartReport report;
   try {
@@ -207,6 +218,10 @@ Command daemon_command() {
                   "leave after so long without a request; 0: never"};
   idle.minimum = 0;
   idle.maximum = 1e9;
+  OptionSpec port{"metrics-port", OptionKind::integer, "PORT", "",
+                  "answer GET /metrics (Prometheus) on this port of 127.0.0.1, too, to every user of the machine"};
+  port.minimum = 1;
+  port.maximum = 65535;
   spec.options = {
       of_command_line({"daemon-name", OptionKind::text, "NAME", "default", "several daemons may live side by side"}),
       idle,
@@ -225,8 +240,10 @@ Command daemon_command() {
       {"gpu-memory-limit", OptionKind::text, "SIZE", "",
        "memory for the denoiser on each GPU; without it what is free"},
       threads_option(),
+      port,
       of_command_line({"log", OptionKind::path, "FILE", "",
-                       "events, one JSON object a line, with rotation; without it on stderr"})};
+                       "events, one JSON object a line, with rotation; without it on stderr, or with --background in "
+                       "the runtime folder"})};
   return {"daemon", spec, run};
 }
 

@@ -173,10 +173,35 @@ TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
   EXPECT_EQ(variables.find("OMPI_"), std::string::npos);
   EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd"), "/");
   EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/1"), "/dev/null");
+  const std::string log = Json::parse(read_file(json))["log"];
+  EXPECT_EQ(std::filesystem::path(log).parent_path(), runtime / "run");
+  EXPECT_EQ(Json::parse(read_file(log).substr(0, read_file(log).find('\n')))["event"], "daemon.started");
   EXPECT_EQ(run(daemon({"--background"})).out.find("another daemon serves"), 0u);
   kill(pid, SIGTERM);
   for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
   EXPECT_FALSE(exists(json));
+}
+
+TEST_F(DaemonTest, OptionsOfWhoeverStartsItHoldInTheBackground) {
+  write_file(scratch / "cryored.conf", "threads = 1\n");
+  write_file(scratch / "named.conf", "idle-timeout = 77\n");
+  Invocation start = daemon({"--background"});
+  start.folder = scratch.path();
+  ASSERT_EQ(run(start).out.find("serves on CPU (1 thread)") == std::string::npos, false);
+  std::string json = socket();
+  json.replace(json.size() - 5, 5, ".json");
+  EXPECT_EQ(Json::parse(read_file(json))["idle_timeout_s"], 900);
+  start.words = {cryored(), "daemon", "--stop"};
+  EXPECT_EQ(run(start).code, 0);
+  for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
+  start.words = {cryored(), "daemon", "--background", "--log", "my.log"};
+  start.environment["CRYORED_CONFIG"] = "named.conf";
+  ASSERT_EQ(run(start).code, 0);
+  EXPECT_EQ(Json::parse(read_file(json))["idle_timeout_s"], 77);
+  EXPECT_EQ(Json::parse(read_file(json))["log"], scratch / "my.log");
+  EXPECT_TRUE(exists(scratch / "my.log"));
+  start.words = {cryored(), "daemon", "--stop"};
+  EXPECT_EQ(run(start).code, 0);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "core/base/error.hpp"
 #include "tests/daemon/fake_engine.hpp"
 #include "tests/daemon/http_client.hpp"
 
@@ -202,6 +203,55 @@ TEST_F(ServerTest, ALostSocketEndsIt) {
   thread.join();
   EXPECT_TRUE(ended_well);
   server.reset();
+}
+
+TEST_F(ServerTest, MetricsOnAPortAndNothingElse) {
+  options.metrics = [](const Snapshot& all) { return "jobs " + std::to_string(all.jobs.size()) + "\n"; };
+  options.metrics_port = 0;
+  start();
+  const int port = server->metrics_port();
+  ASSERT_GT(port, 0);
+  const auto ask = [&](const std::string& bytes) {
+    Client client(port);
+    client.send(bytes);
+    return client.read_all();
+  };
+  const std::string metrics = ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(metrics.rfind("HTTP/1.1 200 OK\r\n", 0), 0u) << metrics;
+  EXPECT_NE(metrics.find("text/plain; version=0.0.4"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("\r\n\r\njobs 0\n"), std::string::npos) << metrics;
+  EXPECT_EQ(ask("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").rfind("HTTP/1.1 404", 0), 0u);
+  EXPECT_EQ(ask("POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n").rfind("HTTP/1.1 405", 0), 0u);
+  EXPECT_EQ(ask("\x01\x02garbage\r\n\r\n"), "");
+  EXPECT_EQ(ask("GET /metrics HTTP/1.1\r\nX: " + std::string(100000, 'x') + "\r\n\r\n"), "");
+  {
+    // More silent clients than it serves at a time: those that go make room.
+    std::vector<std::unique_ptr<Client>> silent;
+    for (int i = 0; i < 20; ++i) silent.push_back(std::make_unique<Client>(port));
+    silent.erase(silent.begin(), silent.begin() + 10);
+    EXPECT_NE(ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").find("jobs 0"), std::string::npos);
+  }
+  // A daemon that leaves gives the port back at once, whatever still runs.
+  Client(address.socket()).post("/v1/reconstruct", body_of("a"));
+  server->stop(false);
+  for (int i = 0; i < 500 && Client(port).connected(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(Client(port).connected());
+}
+
+TEST_F(ServerTest, APortThatIsTakenIsAnError) {
+  options.metrics = [](const Snapshot&) { return std::string(); };
+  options.metrics_port = 0;
+  start();
+  Queue other(engine, QueueOptions{});
+  ServerOptions same = options;
+  same.metrics_port = server->metrics_port();
+  try {
+    const Server second(other, {folder, "l"}, same);
+    FAIL() << "two on one port";
+  } catch (const cryored::SystemError& error) {
+    EXPECT_NE(std::string(error.what()).find("--metrics-port"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(Address{folder, "l"}.socket()));
 }
 
 }  // namespace
