@@ -17,7 +17,7 @@ LAYERS = {
     "core/cuda": ["core/base"],
     "core/reconstruct": ["core/base", "core/fourier", "core/formats", "core/cuda"],
     "core/report": ["core/base", "core/fourier", "core/formats"],
-    "models": ["core/base", "core/fourier", "core/formats", "core/reconstruct"],
+    "models": ["core/base", "core/fourier", "core/formats", "core/imaging", "core/reconstruct"],
     "daemon": ["core/base"],
     # of cli only the values of options (cryored_option_values), of daemon address and exchange: CMake and a test see to it
     "plugin": ["core/base", "daemon", "cli"],
