@@ -53,6 +53,8 @@ class Client {
     return all_;
   }
   const std::string& read_all() { return read_until(std::string("\0none", 5)); }
+  /// Closes the sending half only.
+  void end_of_requests() const { shutdown(fd_, SHUT_WR); }
   void hang_up() {
     if (fd_ >= 0) close(fd_);
     fd_ = -1;
