@@ -88,7 +88,7 @@ class FileSizeSignalBlocked {
 
 }  // namespace
 
-AtomicFile::AtomicFile(const std::string& final_path) : final_path_(final_path) {
+AtomicFile::AtomicFile(const std::string& final_path, Naming naming) : final_path_(final_path) {
   if (final_path.empty() || final_path.back() == '/')
     throw SystemError(Problem{final_path.empty() ? "output" : final_path, "", "no file name in the output path",
                               "folder/name of a file", "give the output a name"});
@@ -104,9 +104,18 @@ AtomicFile::AtomicFile(const std::string& final_path) : final_path_(final_path) 
   // A name of up to 255 bytes must still leave room for what the temporary one adds.
   const auto slash = final_path.rfind('/');
   const std::string name = slash == std::string::npos ? final_path : final_path.substr(slash + 1);
+  // A file without a name vanishes with a process that is killed. Network file systems have none, and to give it its
+  // name takes /proc.
+  if (naming == Naming::at_the_end && access("/proc/self/fd", X_OK) == 0) {
+    do {
+      fd_ = open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    } while (fd_ < 0 && errno == EINTR);
+    nameless_ = fd_ >= 0;
+  }
   for (int attempt = 0; attempt < 1000; ++attempt) {
     temporary_path_ = (folder == "/" ? "/" : folder + "/") + "." + name.substr(0, 200) + "." +
                       std::to_string(getpid()) + "." + std::to_string(counter++) + ".tmp";
+    if (nameless_) break;
     do {
       fd_ = open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd_ < 0 && errno == EINTR);
@@ -118,7 +127,23 @@ AtomicFile::AtomicFile(const std::string& final_path) : final_path_(final_path) 
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) close(fd_);
-  if (!committed_) unlink(temporary_path_.c_str());
+  if (!committed_ && !nameless_) unlink(temporary_path_.c_str());
+}
+
+bool AtomicFile::give_name() {
+  const std::string open_file = "/proc/self/fd/" + std::to_string(fd_);
+  const auto link_to = [&](const std::string& path) {
+    return linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (link_to(final_path_)) return true;
+  if (errno != EEXIST) fail(final_path_, "cannot give the finished file its name", errno);
+  // What is there is replaced by a rename, and for that it needs a name of its own first.
+  while (!link_to(temporary_path_)) {
+    if (errno != EEXIST) fail(final_path_, "cannot give the finished file its name", errno);
+    temporary_path_.replace(temporary_path_.size() - 4, 4, "_.tmp");
+  }
+  nameless_ = false;
+  return false;
 }
 
 void AtomicFile::write_all(const void* bytes, std::size_t count, std::uint64_t offset) {
@@ -156,13 +181,20 @@ void AtomicFile::commit() {
     result = fsync(fd_);
   } while (result < 0 && errno == EINTR);
   if (result < 0 && errno != EINVAL && errno != ENOTSUP) fail(final_path_, "flushing to disk failed", errno);
+  bool named = false;
+  if (nameless_) {
+    checkpoint();
+    named = give_name();
+  }
   // Network file systems report a full disk as late as here. After EINTR the descriptor is closed on Linux.
   result = close(fd_);
   fd_ = -1;
-  if (result < 0 && errno != EINTR) fail(final_path_, "closing failed", errno);
-  checkpoint();  // the last one: after it the file is there
-  if (rename(temporary_path_.c_str(), final_path_.c_str()) != 0)
-    fail(final_path_, "cannot give the finished file its name", errno);
+  if (!named && result < 0 && errno != EINTR) fail(final_path_, "closing failed", errno);
+  if (!named) {
+    checkpoint();  // the last one: after it the file is there
+    if (rename(temporary_path_.c_str(), final_path_.c_str()) != 0)
+      fail(final_path_, "cannot give the finished file its name", errno);
+  }
   committed_ = true;
   // Makes the rename itself durable. The result is complete by now, and some file systems
   // refuse fsync on folders, so only a failing disk is reported.

@@ -8,14 +8,18 @@
 namespace cryored {
 
 /// A file that appears under its final name only when commit() has succeeded.
-/// Without commit() the destructor removes the temporary file; an older file under
+/// Without commit() the destructor removes the temporary file, which on local file systems
+/// has no name until then, so that not even kill -9 leaves one; an older file under
 /// the final name stays untouched until then. The final name must not exist or be a
 /// regular file (a symbolic link is replaced by the file, not followed).
 class AtomicFile {
  public:
-  /// Opens `<folder>/.<name>.<pid>.<n>.tmp` for writing. Throws SystemError (folder
+  enum class Naming { at_the_end, from_the_start };
+
+  /// Opens a file without a name in the folder (O_TMPFILE), or, where the file system has none (or `naming` says so),
+  /// `<folder>/.<name>.<pid>.<n>.tmp` for writing. Throws SystemError (folder
   /// missing, not writable, final name is a folder or a device ...), naming the final path.
-  explicit AtomicFile(const std::string& final_path);
+  explicit AtomicFile(const std::string& final_path, Naming naming = Naming::at_the_end);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -28,16 +32,18 @@ class AtomicFile {
   /// write() appends, does not move. For headers that are known only at the end.
   void overwrite(std::uint64_t offset, const void* bytes, std::size_t count);
 
-  /// fsync, rename over the final path, fsync of the folder. Throws SystemError.
+  /// fsync, link to or rename over the final path, fsync of the folder. Throws SystemError.
   void commit();
 
  private:
   void write_all(const void* bytes, std::size_t count, std::uint64_t offset);
+  bool give_name();  ///< to a file without one: the final name (true), or the temporary one where that is taken
 
   std::string final_path_;
   std::string temporary_path_;
   std::uint64_t size_ = 0;
   int fd_ = -1;
+  bool nameless_ = false;
   bool committed_ = false;
 };
 

@@ -30,7 +30,7 @@ TEST(Signals, TemporaryFilesOfThisRunAreRemoved) {
     ASSERT_GE(child, 0);
     if (child == 0) {
       remove_temporary_files_on_signal({result});
-      AtomicFile file(result);
+      AtomicFile file(result, AtomicFile::Naming::from_the_start);
       file.write("half of a map");
       const char byte = 1;
       if (write(ready[1], &byte, 1) != 1) _exit(3);

@@ -17,9 +17,25 @@ namespace fs = std::filesystem;
 void sleep_ms(int milliseconds) { usleep(static_cast<useconds_t>(milliseconds) * 1000); }
 
 std::vector<pid_t> descendants() {
-  std::vector<pid_t> all = children_of(getpid());
-  for (std::size_t i = 0; i < all.size(); ++i)
-    for (const pid_t child : children_of(all[i])) all.push_back(child);
+  std::multimap<pid_t, pid_t> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string text = read_file("/proc/" + name + "/stat");
+    const auto bracket = text.rfind(')');
+    if (bracket == std::string::npos) continue;
+    std::istringstream rest(text.substr(bracket + 1));
+    char state = 0;
+    pid_t parent = 0;
+    rest >> state >> parent;
+    if (state != 'Z') children.emplace(parent, std::stoi(name));
+  }
+  std::vector<pid_t> all{getpid()};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto [from, to] = children.equal_range(all[i]);
+    for (auto at = from; at != to; ++at) all.push_back(at->second);
+  }
+  all.erase(all.begin());
   return all;
 }
 
@@ -172,6 +188,7 @@ Json FaultTest::ask() const {
 
 Invocation FaultTest::plugin_call(const std::vector<std::string>& more) const {
   Invocation invocation = call({"--threads", "1"});
+  invocation.environment["CRYORED_NO_DAEMON"] = "no";
   invocation.words.insert(invocation.words.begin() + 1, options_.begin(), options_.end());
   invocation.words.insert(invocation.words.begin() + 1, more.begin(), more.end());
   invocation.environment["CRYORED_RUNTIME_DIR"] = folder_of_daemon();

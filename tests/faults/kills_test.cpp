@@ -14,22 +14,16 @@
 namespace cryored_test {
 namespace {
 
-int count_of(const std::string& text, const std::string& part) {
-  int count = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
-
 class FaultsKills : public FaultTest {
  protected:
   /// Each request goes through the plugin, which starts the daemon where there is none; meanwhile every daemon that is
   /// found gets kill -9, up to three times, at moments drawn beforehand.
   void daemon_killed(int count) {
-    write_request({"--prior", "red", "--weights", "builtin:wait=0.03"});
+    write_request({"--prior", "red", "--weights", "builtin:wait=0.1"});
     int right = 0, hung = 0, failed = 0, kills = 0, repeated = 0, helped = 0, undisturbed = 0;
     for (int i = 0; i < count; ++i) {
       std::vector<int> moments(static_cast<std::size_t>(between(1, 3)));
-      for (int& moment : moments) moment = between(0, 90);
+      for (int& moment : moments) moment = between(0, 150);
       std::sort(moments.begin(), moments.end());
       Invocation invocation = plugin_call();
       invocation.timeout = 60;
@@ -69,7 +63,7 @@ class FaultsKills : public FaultTest {
 
   /// Two plugins at a time, as RELION's two half-maps, and a daemon that is killed again and again.
   void daemon_killed_under_pairs(int pairs) {
-    write_request({"--prior", "red", "--weights", "builtin:wait=0.03"});
+    write_request({"--prior", "red", "--weights", "builtin:wait=0.1"});
     RequestFiles other = files;
     other.stem = "run_it004_half2_class001";
     other.write();
@@ -80,7 +74,7 @@ class FaultsKills : public FaultTest {
       one.timeout = two.timeout = 60;
       Process a(one), b(two);
       for (int k = between(1, 2); k > 0; --k) {
-        sleep_ms(between(0, 70));
+        sleep_ms(between(0, 120));
         for (const pid_t pid : daemons()) kills += kill(pid, SIGKILL) == 0;
       }
       const Outcome first = a.wait(), second = b.wait();
@@ -97,9 +91,10 @@ class FaultsKills : public FaultTest {
 
   /// Plugins that end by a signal in the middle: nothing of them is published, the next request is served.
   void plugin_killed(int count) {
-    write_request({"--prior", "red", "--weights", "builtin:wait=30"});
+    write_request({"--prior", "red", "--weights", "builtin:identity"});
+    options_[3] = "builtin:wait=30";
     const auto process = start_daemon();
-    int published = 0, silent = 0;
+    int published = 0;
     for (int i = 0; i < count; ++i) {
       const int signal = std::vector<int>{SIGKILL, SIGTERM, SIGINT, SIGHUP}[static_cast<std::size_t>(i % 4)];
       Invocation invocation = plugin_call();
@@ -111,8 +106,6 @@ class FaultsKills : public FaultTest {
       request.send(signal);
       const Outcome outcome = request.wait();
       EXPECT_EQ(outcome.signal, signal) << outcome.code << outcome.err;
-      // One that was past the point where it sees a signal says nothing; so does a killed one.
-      silent += outcome.err.empty();
       settled();
       published += exists(files.result());
     }
@@ -151,6 +144,8 @@ class FaultsKills : public FaultTest {
     }
     EXPECT_EQ(good, count);
     EXPECT_EQ(helped, 0);
+    // Those that lost the race look at the lock for 0.3 s before they leave.
+    for (int i = 0; i < 1000 && daemons().size() > 1; ++i) sleep_ms(5);
     EXPECT_EQ(daemons().size(), 1u);
     report("plugins at once, and no daemon yet", count, "one daemon stays and serves all, 0 wrong or missing maps");
   }
@@ -164,9 +159,7 @@ TEST_F(FaultsLongKills, DaemonOfPairs) { daemon_killed_under_pairs(100); }
 TEST_F(FaultsKills, Plugin) { plugin_killed(12); }
 TEST_F(FaultsLongKills, Plugin) { plugin_killed(200); }
 TEST_F(FaultsKills, ManyPluginsAndNoDaemon) { many_without_a_daemon(16); }
-TEST_F(FaultsLongKills, ManyPluginsAndNoDaemon) {
-  many_without_a_daemon(64);
-}
+TEST_F(FaultsLongKills, ManyPluginsAndNoDaemon) { many_without_a_daemon(64); }
 
 }  // namespace
 }  // namespace cryored_test

@@ -16,32 +16,41 @@
 namespace cryored::testing {
 namespace {
 
-TEST(AtomicFile, PublishesOnlyAtCommit) {
+class AtomicFileNaming : public ::testing::TestWithParam<AtomicFile::Naming> {};
+
+TEST_P(AtomicFileNaming, PublishesOnlyAtCommit) {
   const TempFolder folder;
   const std::string path = folder / "map.mrc";
-  write_bytes(path, "old");
-  {
-    AtomicFile file(path);
+  for (const std::string old : {"", "old"}) {  // a new name, and one that is taken
+    AtomicFile file(path, GetParam());
     file.write("new ");
     file.write("content");
-    EXPECT_EQ(read_bytes(path), "old");
+    if (!old.empty()) write_bytes(path, old);
+    EXPECT_EQ(read_bytes(path), old);
     file.overwrite(0, "NEW", 3);
     file.commit();
-  }
-  EXPECT_EQ(read_bytes(path), "NEW content");
-  EXPECT_EQ(folder.names(), std::vector<std::string>{"map.mrc"});
-}
-
-TEST(AtomicFile, LeavesNothingWithoutCommit) {
-  const TempFolder folder;
-  {
-    AtomicFile file(folder / "map.mrc");
-    file.write("half of it");
-    EXPECT_EQ(folder.names().size(), 1u);
-    EXPECT_EQ(folder.names()[0].substr(0, 9), ".map.mrc.");
+    EXPECT_EQ(read_bytes(path), "NEW content");
+    std::filesystem::remove(path);
   }
   EXPECT_TRUE(folder.names().empty());
 }
+
+TEST_P(AtomicFileNaming, LeavesNothingWithoutCommit) {
+  const TempFolder folder;
+  {
+    AtomicFile file(folder / "map.mrc", GetParam());
+    file.write("half of it");
+    EXPECT_FALSE(std::filesystem::exists(folder / "map.mrc"));
+    if (GetParam() == AtomicFile::Naming::from_the_start) {
+      ASSERT_EQ(folder.names().size(), 1u);
+      EXPECT_EQ(folder.names()[0].substr(0, 9), ".map.mrc.");
+    }
+  }
+  EXPECT_TRUE(folder.names().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, AtomicFileNaming,
+                         ::testing::Values(AtomicFile::Naming::at_the_end, AtomicFile::Naming::from_the_start));
 
 TEST(AtomicFile, ModeFollowsUmask) {
   const TempFolder folder;
