@@ -133,8 +133,8 @@ daemon::Plan ReconstructEngine::examine(const daemon::Request& request) {
 
 daemon::Outcome ReconstructEngine::run(const daemon::Request& request, const daemon::Plan& plan,
                                        const daemon::Turn& turn, const daemon::CancelToken& cancel) {
-  const CheckpointScope scope([&cancel] {
-    if (cancel.cancelled()) throw daemon::Cancelled{};
+  const CheckpointScope scope([&] {
+    if (cancel.cancelled() || (request.wanted && !request.wanted())) throw daemon::Cancelled{};
   });
   daemon::Outcome outcome;
   outcome.facts = plan.facts;

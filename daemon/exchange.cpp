@@ -37,6 +37,13 @@ bool take(const Json& json, const char* name, Number least, Number most, Number&
   return true;
 }
 
+bool take(const Json& json, const char* name, std::uint64_t& value) {
+  std::int64_t number = 0;
+  if (!take(json, name, std::int64_t{0}, INT64_MAX, number)) return false;
+  value = static_cast<std::uint64_t>(number);
+  return true;
+}
+
 bool take(const Json& json, const char* name, std::string& value) {
   if (!json.contains(name) || !json[name].is_string()) return false;
   value = json[name].get<std::string>();
@@ -68,7 +75,9 @@ std::map<std::string, std::string> handed_environment() {
 }
 
 std::string request_file(const std::string& star) { return stem_of_star(star) + request_ending; }
-std::string answer_file(const std::string& star) { return stem_of_star(star) + ".cryored-answer.json"; }
+std::string answer_file(const std::string& star, const std::string& nonce, int generation) {
+  return stem_of_star(star) + ".cryored-answer-" + nonce + "-" + std::to_string(generation) + ".json";
+}
 
 bool is_request_file(const std::string& name) {
   return name.size() > request_ending.size() && name[0] != '.' &&
@@ -87,6 +96,7 @@ std::string to_text(const FileRequest& request) {
   json["job_root_levels"] = request.job_root_levels;
   json["host"] = request.host;
   json["pid"] = request.pid;
+  json["beat"] = request.beat;
   return json.dump(1) + "\n";
 }
 
@@ -95,13 +105,17 @@ std::string to_text(const FileAnswer& answer) {
   json["protocol"] = answer.protocol;
   json["nonce"] = answer.nonce;
   json["state"] = answer.state;
+  json["note"] = answer.note;
   if (answer.state == "done") {
     json["exit"] = answer.exit;
     json["stdout"] = answer.out;
     json["stderr"] = answer.err;
+    json["result"] = answer.result;
+    json["result_size"] = answer.result_size;
   }
   json["host"] = answer.host;
   json["time"] = answer.time;
+  json["holder"] = answer.holder;
   json["beat"] = answer.beat;
   // One member a line, so that a waiter of a few lines of shell can read it.
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -113,6 +127,7 @@ std::optional<FileRequest> parse_request(const std::string& text) {
   if (!json.is_object() || !take(json, "protocol", 0, 1 << 20, request.protocol) ||
       !take(json, "nonce", request.nonce) || !is_nonce(request.nonce))
     return std::nullopt;
+  take(json, "beat", request.beat);
   if (request.protocol != protocol_version) return request;  // no more of it is known
   std::int64_t size = 0;
   if (!take(json, "star_size", std::int64_t{0}, std::int64_t{1} << 40, size) ||
@@ -147,8 +162,11 @@ std::optional<FileAnswer> parse_answer(const std::string& text) {
   take(json, "stderr", answer.err);
   take(json, "host", answer.host);
   take(json, "time", answer.time);
-  std::int64_t beat = 0;
-  if (take(json, "beat", std::int64_t{0}, INT64_MAX, beat)) answer.beat = static_cast<std::uint64_t>(beat);
+  take(json, "note", answer.note);
+  take(json, "result", answer.result);
+  take(json, "result_size", answer.result_size);
+  take(json, "holder", answer.holder);
+  take(json, "beat", answer.beat);
   return answer;
 }
 

@@ -18,9 +18,11 @@ std::string random_digits(std::size_t count);
 /// The variables of this process that a request carries.
 std::map<std::string, std::string> handed_environment();
 
-/// <STAR without .star>.cryored-request.json and its like.
+/// <STAR without .star>.cryored-request.json.
 std::string request_file(const std::string& star);
-std::string answer_file(const std::string& star);
+/// <STAR without .star>.cryored-answer-NONCE-GENERATION.json. The daemon that made the file, alone, writes it; the next
+/// generation is of the daemon that took the request over.
+std::string answer_file(const std::string& star, const std::string& nonce, int generation);
 bool is_request_file(const std::string& name);
 /// The other way round: what precedes .cryored-request.json.
 std::string stem_of_request(const std::string& path);
@@ -35,14 +37,19 @@ struct FileRequest {
   int job_root_levels = 0;      ///< the caller's working directory is so many folders above
   std::string host;
   int pid = 0;
+  std::uint64_t beat = 0;  ///< another one each time that it is written: the caller lives
 };
 
 struct FileAnswer {
   int protocol = protocol_version;
-  std::string nonce, state;  ///< accepted, heartbeat, done
+  std::string nonce, state;  ///< accepted, heartbeat, done, or left: that daemon does no more for it
+  std::string note;          ///< for people: what the daemon does or waits for
   int exit = 1;
   std::string out, err;
+  std::string result;             ///< of done with exit 0: the map, relative to the folder of the request
+  std::uint64_t result_size = 0;  ///< bytes
   std::string host, time;
+  std::string holder;      ///< daemon/claim.hpp
   std::uint64_t beat = 0;  ///< another one each time that it is written
 };
 

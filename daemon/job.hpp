@@ -22,6 +22,9 @@ struct Request {
   int attempt = 1;                                 ///< 2: the first one's daemon was lost
   From from = From::socket;
   std::string caller;  ///< for status and log: "pid 1234", "host node7, pid 99"
+  /// Asked by the computing thread at its checkpoints, the last one before a file gets its name: false ends the
+  /// request like a cancelled one. Empty: always wanted.
+  std::function<bool()> wanted;
 };
 
 /// What is told of a map in `cryored status`; what is not known stays empty.

@@ -3,12 +3,11 @@
 
 #include <string>
 
+#include "daemon/exchange.hpp"
 #include "daemon/job.hpp"
 #include "daemon/status.hpp"
 
 namespace cryored::daemon {
-
-constexpr int protocol_version = 1;
 
 /// A request that gets no computation, but an HTTP status and {"error": message}.
 struct Refusal {

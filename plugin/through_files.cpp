@@ -1,5 +1,6 @@
 #include "plugin/through_files.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
@@ -61,15 +63,73 @@ void sync_folder(const std::string& folder) {
   close(fd);
 }
 
-/// Both files go when the call ends, however it ends: the request first, so that no daemon sees it unanswered.
+/// All files of the request go when the call ends, however it ends: the request first, for no daemon gives a file its
+/// final name without looking for it.
 struct Files {
-  std::string request, answer, folder;
+  std::string star, folder, request, nonce;
+  std::string answer(int generation) const { return daemon::answer_file(star, nonce, generation); }
   ~Files() {
     unlink(request.c_str());
-    unlink(answer.c_str());
+    for (int generation = 0; unlink(answer(generation).c_str()) == 0; ++generation) {
+    }
     sync_folder(folder);
   }
 };
+
+/// Answers that a call which was killed has left behind. Their nonces would give them away in any case.
+void remove_old_answers(const Files& files) {
+  const std::string sample = files.answer(0), start = sample.substr(0, sample.find(files.nonce));
+  DIR* folder = opendir(files.folder.c_str());
+  if (!folder) return;
+  while (const dirent* entry = readdir(folder)) {
+    const std::string path = files.folder + "/" + entry->d_name;
+    if (path.compare(0, start.size(), start) == 0 && path.size() == start.size() + 32 + 2 + 5) unlink(path.c_str());
+  }
+  closedir(folder);
+}
+
+/// What the daemons have said so far.
+class Answers {
+ public:
+  explicit Answers(const Files& files) : files_(files) {}
+  /// Reads them anew. True where one of them is new.
+  bool look() {
+    bool is_new = false;
+    struct stat info {};
+    while (lstat(files_.answer(newest_ + 1).c_str(), &info) == 0) {
+      ++newest_;
+      is_new = true;
+    }
+    // An older daemon that was only slow may be the one that ends it.
+    for (int generation = 0; generation <= newest_ && !done; ++generation) {
+      const auto text = daemon::read_small_file(files_.answer(generation), 64 * 1024 * 1024);
+      const auto answer = text ? daemon::parse_answer(*text) : std::nullopt;
+      if (!answer || answer->nonce != files_.nonce) continue;
+      if (answer->state == "done") done = answer;
+      if (generation == newest_) {
+        is_new |= !latest || latest->beat != answer->beat;
+        latest = answer;
+      }
+    }
+    return is_new;
+  }
+  std::optional<daemon::FileAnswer> done, latest;
+
+ private:
+  const Files& files_;
+  int newest_ = -1;
+};
+
+/// The caller may be on another host than the daemon: the map must be seen from here before RELION looks for it.
+std::string missing_result(const daemon::FileAnswer& answer, const std::string& folder) {
+  if (answer.exit != 0 || answer.result.empty() || answer.result.find('/') != answer.result.npos) return "";
+  const std::string path = folder + "/" + answer.result;
+  struct stat info {};
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);  // opened, so that network file systems look at the server
+  const bool there = fd >= 0 && fstat(fd, &info) == 0 && static_cast<std::uint64_t>(info.st_size) == answer.result_size;
+  if (fd >= 0) close(fd);
+  return there ? "" : path + ", " + std::to_string(answer.result_size) + " bytes, to be seen on this host";
+}
 
 }  // namespace
 
@@ -93,35 +153,50 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
   request.job_root_levels = place.levels;
   request.host = daemon::host_name();
   request.pid = getpid();
-  std::string text;
   try {
-    text = daemon::to_text(request);
+    daemon::to_text(request);
   } catch (const nlohmann::json::exception&) {
     return {false, "a word or variable of this call is no UTF-8", 1, "", ""};
   }
   const std::string base = place.folder + "/" + place.name;
-  const Files files{daemon::request_file(base), daemon::answer_file(base), place.folder};
-  unlink(files.answer.c_str());  // of an earlier call that was killed; its nonce would give it away in any case
-  write_text_atomically(files.request, text);
+  const Files files{base, place.folder, daemon::request_file(base), request.nonce};
+  remove_old_answers(files);
+  write_text_atomically(files.request, daemon::to_text(request));
 
   Patience patience(settings.via_files_timeout);
+  Answers answers(files);
   std::string waiting_for = "a daemon that watches " + place.folder + " to accept " + files.request;
-  std::uint64_t last_beat = 0;
-  bool seen = false;
-  for (double pause = 0.02;; pause = std::min(pause * 1.4, 1.0)) {
-    const auto answer_text = daemon::read_small_file(files.answer);
-    const auto answer = answer_text ? daemon::parse_answer(*answer_text) : std::nullopt;
-    if (answer && answer->nonce == request.nonce) {
-      if (answer->state == "done") return {true, "", answer->exit, answer->out, answer->err};
-      if (!seen || answer->beat != last_beat) patience.reset();
-      seen = true;
-      last_beat = answer->beat;
-      waiting_for = "the next sign of life of the daemon on " + answer->host + " in " + files.answer;
+  double next_beat = now() + 0.05, beat_pause = 0.1;
+  for (double pause = 0.02;; pause = std::min(pause * 1.4, 0.5)) {
+    if (answers.look()) {
+      patience.reset();
+      waiting_for = "the next sign of life of the daemon on " + answers.latest->host + " in " + place.folder +
+                    " (it said last: " + answers.latest->state + ", " + answers.latest->note + ")";
+    }
+    if (answers.done) {
+      // From here on nobody publishes for this request; then the answer is final.
+      unlink(files.request.c_str());
+      const std::string missing = missing_result(*answers.done, place.folder);
+      if (missing.empty()) return {true, "", answers.done->exit, answers.done->out, answers.done->err};
+      waiting_for = missing;
+    } else if (now() >= next_beat) {
+      // Anew each time, and not only touched: that also lets network file systems see what else is new in the folder.
+      if (lstat(files.request.c_str(), &info) != 0 && errno == ENOENT)
+        throw SystemError(Problem{files.request, "request file", "it was removed while this call waited",
+                                  "to stay there", "this counts as cancelled; run the job again"});
+      ++request.beat;
+      try {
+        write_text_atomically(files.request, daemon::to_text(request));
+      } catch (const Error&) {
+        // A full disk may have room again before the daemon gives this call up.
+      }
+      next_beat = now() + beat_pause;
+      beat_pause = std::min(beat_pause * 2, 2.0);
     }
     if (patience.over())
       return {false, "waited " + seconds_text(settings.via_files_timeout) + " (--via-files-timeout) for " + waiting_for,
               1, "", ""};
-    waiter.sleep(pause);
+    waiter.sleep(std::min(pause, std::max(0.005, next_beat - now())));
   }
 }
 

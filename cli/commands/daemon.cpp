@@ -8,12 +8,14 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/engine.hpp"
 #include "cli/installation.hpp"
+#include "cli/watched_files.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "daemon/background.hpp"
@@ -21,6 +23,7 @@
 #include "daemon/metrics.hpp"
 #include "daemon/protocol.hpp"
 #include "daemon/server.hpp"
+#include "daemon/watcher.hpp"
 
 namespace cryored {
 namespace {
@@ -84,6 +87,44 @@ int stop_daemon(const daemon::Address& address, bool drain) {
   return 0;
 }
 
+/// Real paths of the folders of --watch; empty without it. Throws UsageError.
+std::vector<std::string> watched_folders(const Settings& settings) {
+  const bool watch = settings.flag("watch");
+  if (!watch && !settings.arguments.empty())
+    throw UsageError(Problem{"cryored daemon", "arguments", settings.arguments[0], "folders, after --watch",
+                             "write --watch before them, or leave them out"});
+  if (watch && settings.arguments.empty())
+    throw UsageError(
+        Problem{"cryored daemon", "--watch", "no folder", "one folder or several", "name RELION's project"});
+  std::vector<std::string> folders;
+  for (const std::string& folder : settings.arguments) {
+    std::error_code error;
+    const auto real = std::filesystem::canonical(folder, error);
+    if (error || !std::filesystem::is_directory(real, error))
+      throw UsageError(Problem{folder, "folder of --watch", error ? error.message() : "no folder", "a folder",
+                               "create it, or correct the name"});
+    folders.push_back(real.string());
+  }
+  return folders;
+}
+
+std::unique_ptr<daemon::Watcher> start_watching(const Settings& settings, const std::vector<std::string>& folders,
+                                                daemon::Queue& queue, const daemon::LogSink& log) {
+  if (folders.empty()) return nullptr;
+  daemon::WatchOptions options;
+  options.folders = folders;
+  options.poll = settings.optional_number("watch-poll").value_or(0);
+  options.silence = settings.number("watch-silence");
+  options.patience = settings.number("watch-patience");
+  options.uid = getuid();
+  return std::make_unique<daemon::Watcher>(queue, options, look_at_watched_files, log);
+}
+
+/// A daemon that watches does not leave for want of requests, unless told to.
+double idle_timeout(const Settings& settings) {
+  return settings.flag("watch") && !settings.given("idle-timeout") ? 0 : settings.number("idle-timeout");
+}
+
 daemon::Snapshot::Self self_of(const Settings& settings) {
   const BuildInfo build = build_info();
   char host[256] = {};
@@ -113,6 +154,7 @@ void write_json(const daemon::Address& address, const daemon::Snapshot::Self& se
 }
 
 int serve(const Settings& settings, daemon::StartReport& report) {
+  const std::vector<std::string> folders = watched_folders(settings);
   const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
   auto lock = std::make_unique<daemon::DaemonLock>(address);
   if (!lock->held()) {
@@ -142,15 +184,19 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   daemon::Queue queue(engine, limits, log);
   daemon::ServerOptions server_options;
   server_options.uid = getuid();
-  server_options.idle_timeout = settings.number("idle-timeout");
+  server_options.idle_timeout = idle_timeout(settings);
   server_options.self = self_of(settings);
+  server_options.self.watched = folders;
   server_options.metrics = daemon::metrics_text;
   if (settings.has("metrics-port")) server_options.metrics_port = static_cast<int>(settings.integer("metrics-port"));
+  std::unique_ptr<daemon::Watcher> watcher;
   server_options.leaving = [&] {
+    if (watcher) watcher->stop_taking();
     unlink(address.json().c_str());
     lock.reset();
   };
   daemon::Server server(queue, address, server_options, log);
+  watcher = start_watching(settings, folders, queue, log);
   write_json(address, server_options.self, server_options.idle_timeout, server.metrics_port());
   log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
   const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
@@ -158,6 +204,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   report.good(text);
   std::cout << text << std::endl;
   const bool ended = server.run();
+  if (watcher) watcher->finish();
   log("daemon.left", {{"pid", getpid()}});
   // A computation that does not notice its end must not keep the daemon; nothing of it has a final name.
   if (!ended) _exit(1);
@@ -174,13 +221,18 @@ std::string absolute(const std::string& path) {
 int start_in_background(const Settings& settings) {
   std::vector<std::string> words{"daemon"};
   for (const auto& [name, value] : settings.values)
-    if (settings.given(name) && !value.text.empty() && name != "background" && name != "drain" && name != "log")
+    if (settings.given(name) && !value.text.empty() && name != "background" && name != "drain" && name != "log" &&
+        name != "watch")
       words.push_back("--" + name + "=" + value.text);
   const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
   words.push_back("--log=" +
                   (settings.has("log") ? absolute(settings.text("log")) : address.folder + "/" + address.key + ".log"));
   if (const char* config = std::getenv("CRYORED_CONFIG"); config && *config)
     setenv("CRYORED_CONFIG", absolute(config).c_str(), 1);
+  const std::vector<std::string> folders = watched_folders(settings);
+  if (!folders.empty()) words.push_back("--watch");
+  words.push_back("--");
+  words.insert(words.end(), folders.begin(), folders.end());
   return daemon::start_in_background(own_path(), words);
 }
 
@@ -204,6 +256,14 @@ OptionSpec of_command_line(OptionSpec option) {
   return option;
 }
 
+OptionSpec watch_seconds(const std::string& name, const std::string& default_value, double least,
+                         const std::string& help) {
+  OptionSpec option{name, OptionKind::number, "SECONDS", default_value, help};
+  option.minimum = least;
+  option.maximum = 86400;
+  return option;
+}
+
 }  // namespace
 
 Command daemon_command() {
@@ -222,9 +282,21 @@ Command daemon_command() {
                   "answer GET /metrics (Prometheus) on this port of 127.0.0.1, too, to every user of the machine"};
   port.minimum = 1;
   port.maximum = 65535;
+  spec.arguments = "[--watch DIR...]";
+  spec.maximum_arguments = 1000;
   spec.options = {
       of_command_line({"daemon-name", OptionKind::text, "NAME", "default", "several daemons may live side by side"}),
       idle,
+      of_command_line({"watch", OptionKind::flag, "", "no",
+                       "watch the folders named after the options, and all below them, for requests of "
+                       "cryored-reconstruct --via-files and cryored-wait.sh; without --idle-timeout it then stays"}),
+      watch_seconds("watch-poll", "", 0.1,
+                    "look into watched folders so often and do without inotify; without it every second where other "
+                    "hosts may write unnoticed (NFS, Lustre, FUSE and the like), inotify elsewhere"),
+      watch_seconds("watch-patience", "120", 1,
+                    "how long the STAR and MRC files of a watched request may be missing or incomplete"),
+      watch_seconds("watch-silence", "60", 5,
+                    "when the caller of a watched request, or another daemon that has taken it, counts as gone"),
       of_command_line(
           {"background", OptionKind::flag, "", "no", "return when it listens; it lives on in a session of its own"}),
       of_command_line({"stop", OptionKind::flag, "", "no", "end the daemon of this name"}),

@@ -14,7 +14,7 @@ namespace {
 
 TEST(Exchange, NamesBesideTheStar) {
   EXPECT_EQ(request_file("a b/run_it001.star"), "a b/run_it001.cryored-request.json");
-  EXPECT_EQ(answer_file("x.star"), "x.cryored-answer.json");
+  EXPECT_EQ(answer_file("x.star", "0a", 2), "x.cryored-answer-0a-2.json");
   EXPECT_TRUE(is_request_file("x.cryored-request.json"));
   EXPECT_FALSE(is_request_file(".x.cryored-request.json.12.0.tmp"));
   EXPECT_FALSE(is_request_file(".x.cryored-request.json")) << "a temporary file";

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
 #include "daemon/exchange.hpp"
 #include "tests/cli/process.hpp"
 
@@ -34,14 +35,25 @@ class ThroughFiles : public testing::Test {
       usleep(5000);
     }
   }
-  void answer(const std::string& nonce, const std::string& state, std::uint64_t beat) const {
+  void answer(const std::string& nonce, const std::string& state, std::uint64_t beat, int generation = 0) const {
     daemon::FileAnswer answer;
     answer.nonce = nonce;
     answer.state = state;
     answer.exit = 0;
     answer.out = "a line\n";
     answer.beat = beat;
-    write_text_atomically(file("answer.json"), daemon::to_text(answer));
+    answer.result = "map.mrc";
+    answer.result_size = 5;
+    write_text_atomically(answer_name(nonce, generation), daemon::to_text(answer));
+  }
+  std::string answer_name(const std::string& nonce, int generation = 0) const {
+    return file("answer-" + nonce + "-" + std::to_string(generation) + ".json");
+  }
+  bool only_the_star_is_left() const {
+    int files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(scratch_ / "Jobs Ä/job001"))
+      files += entry.path().filename() != "map.mrc";
+    return files == 1;
   }
   std::filesystem::path before_;
   cryored_test::ScratchFolder scratch_;
@@ -58,7 +70,9 @@ TEST_F(ThroughFiles, WaitsAsLongAsTheDaemonBeats) {
       answer(seen.nonce, beat == 1 ? "accepted" : "heartbeat", beat);
       usleep(250'000);
     }
+    cryored_test::write_file(scratch_ / "Jobs Ä/job001/map.mrc", "a map");
     answer(seen.nonce, "done", 9);
+    unlink(answer_name(std::string(32, 'f')).c_str());
   });
   const Waiter waiter;
   const FileOutcome outcome = compute_through_files(settings_, waiter);
@@ -69,8 +83,7 @@ TEST_F(ThroughFiles, WaitsAsLongAsTheDaemonBeats) {
   EXPECT_EQ(seen.words, (std::vector<std::string>{"x.star", "--lambda", "0.5"}));
   EXPECT_EQ(seen.job_root_levels, 2);
   EXPECT_EQ(seen.star_size, 6u);
-  EXPECT_FALSE(cryored_test::exists(file("request.json")));
-  EXPECT_FALSE(cryored_test::exists(file("answer.json")));
+  EXPECT_TRUE(only_the_star_is_left());
 }
 
 TEST_F(ThroughFiles, WithoutADaemonTheRequestIsWithdrawn) {
@@ -79,8 +92,7 @@ TEST_F(ThroughFiles, WithoutADaemonTheRequestIsWithdrawn) {
   const FileOutcome outcome = compute_through_files(settings_, waiter);
   EXPECT_FALSE(outcome.done);
   EXPECT_NE(outcome.reason.find("--via-files-timeout"), std::string::npos) << outcome.reason;
-  EXPECT_FALSE(cryored_test::exists(file("request.json")));
-  EXPECT_FALSE(cryored_test::exists(file("answer.json")));
+  EXPECT_TRUE(only_the_star_is_left());
 }
 
 TEST_F(ThroughFiles, ADaemonThatFallsSilentIsGivenUp) {
@@ -90,6 +102,55 @@ TEST_F(ThroughFiles, ADaemonThatFallsSilentIsGivenUp) {
   daemon_side.join();
   EXPECT_FALSE(outcome.done);
   EXPECT_NE(outcome.reason.find("next sign of life"), std::string::npos) << outcome.reason;
+}
+
+TEST_F(ThroughFiles, TheCallerBeats) {
+  settings_.via_files_timeout = 1;
+  std::uint64_t first = 0, last = 0;
+  std::thread daemon_side([&] {
+    first = wait_for_request().beat;
+    usleep(800'000);
+    last = wait_for_request().beat;
+  });
+  const Waiter waiter;
+  compute_through_files(settings_, waiter);
+  daemon_side.join();
+  EXPECT_GE(last, first + 2);
+}
+
+TEST_F(ThroughFiles, ADaemonThatTookOverMayEndIt) {
+  std::thread daemon_side([&] {
+    const std::string nonce = wait_for_request().nonce;
+    answer(nonce, "accepted", 1, 0);
+    answer(nonce, "accepted", 1, 1);
+    usleep(100'000);
+    cryored_test::write_file(scratch_ / "Jobs Ä/job001/map.mrc", "a map");
+    answer(nonce, "done", 2, 1);
+  });
+  const Waiter waiter;
+  EXPECT_TRUE(compute_through_files(settings_, waiter).done);
+  daemon_side.join();
+  EXPECT_TRUE(only_the_star_is_left());
+}
+
+TEST_F(ThroughFiles, AMapThatIsNotSeenHereIsWaitedFor) {
+  std::thread daemon_side([&] { answer(wait_for_request().nonce, "done", 1); });
+  const Waiter waiter;
+  const FileOutcome outcome = compute_through_files(settings_, waiter);
+  daemon_side.join();
+  EXPECT_FALSE(outcome.done);
+  EXPECT_NE(outcome.reason.find("map.mrc, 5 bytes, to be seen on this host"), std::string::npos) << outcome.reason;
+}
+
+TEST_F(ThroughFiles, ARequestThatSomebodyRemovesIsCancelled) {
+  settings_.via_files_timeout = 60;
+  std::thread user([&] {
+    wait_for_request();
+    for (int i = 0; i < 100; ++i, usleep(20'000)) unlink(file("request.json").c_str());
+  });
+  const Waiter waiter;
+  EXPECT_THROW(compute_through_files(settings_, waiter), SystemError);
+  user.join();
 }
 
 TEST_F(ThroughFiles, AStarOutsideTheWorkingDirectoryIsNotForAnotherHost) {
