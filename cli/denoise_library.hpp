@@ -13,7 +13,7 @@ namespace cryored {
 
 /// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
 struct DenoiseApi {
-  static constexpr int current_layout = 2;
+  static constexpr int current_layout = 3;
   int layout;
   const char* version;  ///< PROJECT_VERSION
   std::unique_ptr<BlockDenoiser> (*make)(const std::string& weights_path, const DenoiserOptions& options);

@@ -21,6 +21,7 @@
 #include "core/reconstruct/reconstruct.hpp"
 #include "core/reconstruct/request.hpp"
 #include "models/device.hpp"
+#include "models/weights_confidence.hpp"
 
 namespace cryored {
 namespace {
@@ -117,6 +118,9 @@ RedOptions red_options(const Settings& settings) {
   options.prior = prior == "gaussian" ? RedOptions::Prior::gaussian
                   : prior == "red"    ? RedOptions::Prior::red
                                       : RedOptions::Prior::cw_red;
+  const std::string& confidence = settings.text("confidence");
+  if (options.prior != RedOptions::Prior::gaussian && !confidence.empty())
+    options.prior = confidence == "red" ? RedOptions::Prior::red : RedOptions::Prior::cw_red;
   options.lambda = settings.optional_number("lambda");
   std::tie(options.range_low, options.range_high) = settings.range("confidence-range");
   options.fsc_threshold = settings.number("fsc-threshold");
@@ -130,6 +134,31 @@ RedOptions red_options(const Settings& settings) {
                                            : GuardOptions::Mode::off;
   options.guard.bound = settings.number("guard-bound");
   return options;
+}
+
+std::string prior_text(const Run& run) {
+  const std::string& confidence = run.settings.text("confidence");
+  return run.settings.text("prior") + (confidence.empty() ? "" : ", confidence " + confidence);
+}
+
+/// Where lambda comes from, in one word.
+std::string confidence_name(const Run& run) {
+  if (run.intent.options.lambda) return "fixed";
+  if (run.intent.options.per_shell) return "per-shell";
+  return run.intent.options.prior == RedOptions::Prior::red ? "red" : "cw";
+}
+
+/// "lambda 0.571", or with a lambda for each shell "lambda 1.00 at 20 A, 0.42 at 10 A".
+std::string lambda_text(const Run& run) {
+  if (!run.decision.confidence.by_shell) return "lambda " + number(run.decision.confidence.lambda, "%.3f");
+  std::string text;
+  for (const double resolution : {20.0, 15.0, 12.0, 10.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0}) {
+    const auto shell = std::lround(run.request.box * run.decision.pixel_size / resolution);
+    if (shell < 1 || shell > run.report.last_denoised_shell) continue;
+    text += (text.empty() ? "lambda " : ", ") + number(run.report.lambda[static_cast<std::size_t>(shell)], "%.2f") +
+            " at " + number(resolution, "%g A");
+  }
+  return text.empty() ? "lambda " + number(run.decision.confidence.lambda, "%.3f") + " in the mean" : text;
 }
 
 // Weights and device are looked at in every run that may ever need them, lambda 0 or not: a job
@@ -203,6 +232,7 @@ Json denoiser_entry(const Run& run) {
   const ReconstructDecision& decision = run.decision;
   Json entry{{"ran", run.report.denoiser_ran},
              {"reason", reason(run)},
+             {"confidence", run.denoiser ? Json(confidence_name(run)) : Json()},
              {"lambda", decision.confidence.lambda},
              {"lambda_from", decision.confidence.source},
              {"rule", decision.plan.rule},
@@ -287,9 +317,9 @@ std::string log_line(const Run& run) {
   if (!run.report.denoiser_ran)
     return line + "denoiser did not run (" + reason(run) + "), Gaussian prior on " + run.device + ", " + resolution +
            ", " + total + cleanup_text(run);
-  line += "denoiser ran on " + run.device + ", " + run.settings.text("prior") + ", lambda " +
-          number(run.decision.confidence.lambda, "%.3f") + ", " + resolution + ", " + total + " (denoiser " +
-          number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") + ")";
+  line += "denoiser ran on " + run.device + ", " + prior_text(run) + ", " + lambda_text(run) + ", " + resolution +
+          ", " + total + " (denoiser " + number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") +
+          ")";
   if (!run.report.beside.empty())
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
   return line + guard_warning(run) + cleanup_text(run);
@@ -307,6 +337,12 @@ RunIntent intend_reconstruction(const Settings& settings) {
   RunIntent intent;
   intent.request = read_request(settings.arguments.at(0), settings.surroundings.folder);
   intent.options = red_options(settings);
+  // The table is a part of the weights: without it the run must fail before anything else is done.
+  if (settings.text("confidence") == "per-shell" && !intent.options.lambda &&
+      plan_for(intent.request, intent.options).denoise) {
+    const std::string weights = weights_in_force(settings);
+    intent.options.per_shell = confidence_of(is_builtin(weights) ? builtin_info(weights) : read_weights_info(weights));
+  }
   intent.decision = decide(intent.request, intent.options);
   return intent;
 }

@@ -5,6 +5,7 @@
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
 #include "core/formats/half_float.hpp"
+#include "models/weights_confidence.hpp"
 #include "models/weights_file.hpp"
 #include "models/weights_format.hpp"
 
@@ -72,16 +73,21 @@ std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector
                      {"dtype", type == StoredType::float32 ? "float32" : "float16"},
                      {"offset", t.offset}});
   }
-  const nlohmann::json json{{"name", info.name},
-                            {"licence", info.licence},
-                            {"date", info.date},
-                            {"architecture", architecture_json(info.architecture)},
-                            {"voxel_size_A", info.voxel_size},
-                            {"block", info.block},
-                            {"normalisation", to_string(info.normalisation)},
-                            {"training", info.training},
-                            {"metrics", info.metrics},
-                            {"parameters", table}};
+  nlohmann::json json{{"name", info.name},
+                      {"licence", info.licence},
+                      {"date", info.date},
+                      {"architecture", architecture_json(info.architecture)},
+                      {"voxel_size_A", info.voxel_size},
+                      {"block", info.block},
+                      {"normalisation", to_string(info.normalisation)},
+                      {"training", info.training},
+                      {"metrics", info.metrics},
+                      {"parameters", table}};
+  if (info.confidence) {
+    json["confidence"] = confidence_json(*info.confidence);
+    json["confidence"]["measured"] = info.confidence_measured;
+    read_confidence(json["confidence"], "weights to be saved");
+  }
   std::string text = json.dump(1);
   // The length counts the spaces too, so that every byte of the file has one meaning.
   text.resize(round_up(kHeader + text.size()) - kHeader, ' ');

@@ -10,6 +10,7 @@
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
 #include "core/formats/half_float.hpp"
+#include "models/weights_confidence.hpp"
 #include "models/weights_format.hpp"
 
 namespace cryored {
@@ -198,6 +199,10 @@ WeightsInfo read_metadata(const std::string& text, const Lengths& n, const std::
   f.choice("normalisation", info.normalisation);
   info.training = f.get("training");
   info.metrics = f.get("metrics");
+  if (const auto table = json.find("confidence"); table != json.end()) {
+    info.confidence = read_confidence(*table, where);
+    info.confidence_measured = table->value("measured", nlohmann::json());
+  }
   info.tensors = read_table(f.get("parameters"), n.data, where);
   info.data_start = kHeader + n.json;
   info.file_bytes = info.data_start + n.data + kDigest;

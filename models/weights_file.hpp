@@ -12,7 +12,8 @@
 //
 // All numbers little-endian. The JSON object holds "architecture", "voxel_size_A",
 // "block", "normalisation", "name", "licence", "date", and, free in form, "training"
-// and "metrics"; "parameters" is the table [{name, shape, dtype, offset}], in file order.
+// and "metrics"; "parameters" is the table [{name, shape, dtype, offset}], in file order;
+// "confidence", where there is one, is described in models/weights_confidence.hpp.
 //
 // Free of torch: listing and verifying weights starts nothing heavy. models/unet_weights.hpp
 // joins it to the network.
@@ -20,10 +21,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/reconstruct/confidence_table.hpp"
 #include "models/normalise.hpp"
 #include "models/unet_config.hpp"
 
@@ -52,6 +55,8 @@ struct WeightsInfo {
   int block = 0;          ///< edge of the training blocks in voxels
   Normalisation normalisation = Normalisation::contrast;
   nlohmann::json training, metrics;
+  std::optional<ConfidenceTable> confidence;  ///< for --confidence per-shell
+  nlohmann::json confidence_measured;         ///< what it rests on, free in form; null without a table
   std::vector<StoredTensor> tensors;
   std::string sha256;  ///< of the file's content, lower-case hexadecimal
   std::uint64_t file_bytes = 0, data_start = 0;
@@ -86,7 +91,7 @@ struct TensorSource {
 };
 
 /// The bytes of a weights file. Uses of `info`: name, licence, date, architecture, voxel_size,
-/// block, normalisation, training, metrics. Throws UsageError when a required field is missing
+/// block, normalisation, training, metrics, confidence. Throws UsageError when a required field is missing
 /// or out of range, or a value is not finite or does not fit in float16.
 std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector<TensorSource>& tensors,
                                       StoredType type = StoredType::float32);

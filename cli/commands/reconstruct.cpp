@@ -48,6 +48,14 @@ Command reconstruct_command() {
        "cw-red: "
        "lambda follows the half-map resolution (--confidence-range)",
        {"gaussian", "red", "cw-red"}},
+      {"confidence",
+       OptionKind::choice,
+       "NAME",
+       "",
+       "how far the denoiser is trusted, whatever --prior (but gaussian) says: cw: by the half-map resolution "
+       "(--confidence-range); red: lambda 1; per-shell: a lambda for each shell, from the table that cryored-calibrate "
+       "stored with the weights (docs/red.md)",
+       {"cw", "red", "per-shell"}},
       bounded({"lambda", OptionKind::number, "L", "", "weight of the denoiser, 0 (none) to 1, whatever the resolution"},
               0, 1),
       {"confidence-range", OptionKind::range, "LOW:HIGH", "10:4.5",

@@ -8,6 +8,7 @@
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "core/base/error.hpp"
+#include "models/weights_confidence.hpp"
 #include "models/weights_file.hpp"
 
 namespace cryored {
@@ -27,7 +28,9 @@ Json describe(const WeightsInfo& info) {
           {"bytes", info.file_bytes},
           {"sha256", info.sha256},
           {"training", info.training},
-          {"metrics", info.metrics}};
+          {"metrics", info.metrics},
+          {"confidence", info.confidence ? Json(confidence_json(*info.confidence)) : Json()},
+          {"confidence_measured", info.confidence_measured}};
 }
 
 void print(const WeightsInfo& info, bool verified) {
@@ -36,6 +39,8 @@ void print(const WeightsInfo& info, bool verified) {
             << "  architecture  " << info.architecture.name() << ", " << info.parameters() << " parameters\n"
             << "  voxel size    " << info.voxel_size << " A, trained on blocks of " << info.block << "\n"
             << "  date, licence " << info.date << ", " << info.licence << "\n"
+            << "  confidence    "
+            << (info.confidence ? "a table for each shell" : "no table, so --confidence per-shell is refused") << "\n"
             << "  sha256        " << info.sha256 << "\n";
 }
 

@@ -35,10 +35,11 @@ double confidence_ramp(double resolution, double low = 10, double high = 4.5);
 
 /// lambda and where it comes from.
 struct Confidence {
-  double lambda = 0;
+  double lambda = 0;   ///< with by_shell the mean over the shells that the denoiser may touch
   std::string source;  ///< for the record, e.g. "half-map FSC 0.143 at 7.31 A, range 10 to 4.5 A"
-  /// One weight per shell 0 .. N/2. Today the same value in every shell that the denoiser may
-  /// touch (see usable_shells) and 0 elsewhere; RED itself takes any vector.
+  bool by_shell = false;
+  /// One weight per shell 0 .. N/2: `lambda`, or with by_shell a value for each, in every shell that the denoiser may
+  /// touch (see usable_shells), and 0 elsewhere.
   std::vector<double> per_shell;
 };
 

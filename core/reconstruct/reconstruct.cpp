@@ -50,13 +50,40 @@ void check_options(const RedOptions& options) {
   confidence_ramp(0, options.range_low, options.range_high);
 }
 
-Confidence choose_lambda(const ReconstructRequest& request, const RedOptions& options,
-                         const ResolutionFigures& figures) {
+Confidence confidence_by_shell(const ReconstructRequest& request, const ConfidenceTable& table, double nominal,
+                               double pixel_size, const std::string& source) {
   Confidence confidence;
+  confidence.by_shell = true;
+  confidence.source = source;
+  confidence.per_shell = usable_shells(request, 1, 0);
+  double count = 0;
+  for (std::size_t s = 0; s < confidence.per_shell.size(); ++s) {
+    double& lambda = confidence.per_shell[s];
+    if (lambda == 0) continue;
+    lambda = table.at(static_cast<double>(s) / (request.box * pixel_size), std::isfinite(nominal) ? 1 / nominal : 0,
+                      s < request.fsc.size() ? request.fsc[s] : 0);
+    confidence.lambda += lambda;
+    ++count;
+  }
+  if (count > 0) confidence.lambda /= count;
+  return confidence;
+}
+
+Confidence choose_lambda(const ReconstructRequest& request, const RedOptions& options, const ResolutionFigures& figures,
+                         double pixel_size) {
+  Confidence confidence;
+  const std::string nominal =
+      "half-map FSC " + short_number(options.fsc_threshold) +
+      (figures.nominal && std::isfinite(*figures.nominal) ? " at " + short_number(*figures.nominal) + " A"
+                                                          : " never reached") +
+      (figures.limited_by_cut ? " (not crossed up to the current size)" : "");
   if (options.lambda) {
     confidence.lambda = *options.lambda;
     confidence.source = "--lambda";
-  } else if (options.prior == Choice::red) {
+  } else if (options.per_shell && figures.nominal) {
+    return confidence_by_shell(request, *options.per_shell, *figures.nominal, pixel_size,
+                               "the weights' table, " + nominal);
+  } else if (options.prior == Choice::red && !options.per_shell) {
     confidence.lambda = 1;
     confidence.source = "RED without confidence weighting";
   } else if (!figures.nominal) {
@@ -65,10 +92,7 @@ Confidence choose_lambda(const ReconstructRequest& request, const RedOptions& op
   } else {
     confidence.lambda = confidence_ramp(*figures.nominal, options.range_low, options.range_high);
     confidence.source =
-        "half-map FSC " + short_number(options.fsc_threshold) +
-        (std::isfinite(*figures.nominal) ? " at " + short_number(*figures.nominal) + " A" : " never reached") +
-        (figures.limited_by_cut ? " (not crossed up to the current size)" : "") + ", range " +
-        short_number(options.range_low) + " to " + short_number(options.range_high) + " A";
+        nominal + ", range " + short_number(options.range_low) + " to " + short_number(options.range_high) + " A";
   }
   confidence.per_shell = usable_shells(request, 1, 0);
   for (double& value : confidence.per_shell) value *= confidence.lambda;
@@ -228,7 +252,7 @@ ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& 
         decision.plan.kind == Kind::image && options.prior != Choice::gaussian ? decision.plan.rule : "Gaussian prior";
     return decision;
   }
-  decision.confidence = choose_lambda(request, options, decision.resolution);
+  decision.confidence = choose_lambda(request, options, decision.resolution, decision.pixel_size);
   choose_symmetry(request, options, decision);
   const auto& shells = decision.confidence.per_shell;
   decision.needs_denoiser = std::any_of(shells.begin(), shells.end(), [](double v) { return v > 0; });

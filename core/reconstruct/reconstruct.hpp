@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/confidence_table.hpp"
 #include "core/reconstruct/denoiser.hpp"
 #include "core/reconstruct/guard.hpp"
 #include "core/reconstruct/red.hpp"
@@ -25,6 +26,8 @@ struct RedOptions {
   std::optional<double> lambda;             ///< 0 .. 1; overrides what the prior would choose
   double range_low = 10, range_high = 4.5;  ///< A: lambda is 0 at the first and worse, 1 at the second and better
   double fsc_threshold = 0.143;
+  /// lambda of each shell, instead of what the prior would choose; `lambda` goes before it.
+  std::optional<ConfidenceTable> per_shell;
   std::string symmetry;              ///< as parse_symmetry(); empty: from the job's files
   std::optional<double> pixel_size;  ///< A; else find_pixel_size()
   bool denoise_joined = false;       ///< make the denoised map the result of the final joined one, too

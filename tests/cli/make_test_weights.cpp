@@ -1,5 +1,6 @@
-// make_test_weights FILE VOXEL_SIZE identity|random: a tiny network, written with the product's own
-// writer. "identity": as created, its correction is zero. Used by the tests of the programs.
+// make_test_weights FILE VOXEL_SIZE identity|random|confident: a tiny network, written with the product's own
+// writer. "identity": as created, its correction is zero;
+// "confident": at random, with a table for --confidence per-shell. Used by the tests of the programs.
 
 #include <torch/utils.h>
 
@@ -17,7 +18,7 @@ int main(int argc, char** argv) {
     config.width = 8;
     torch::manual_seed(5);
     cryored::UNet3d network(config);
-    if (std::string(argv[3]) == "random") {
+    if (std::string(argv[3]) != "identity") {
       const torch::NoGradGuard no_gradient;
       for (auto& parameter : network->parameters()) parameter.add_(0.05 * torch::randn_like(parameter));
     }
@@ -27,6 +28,8 @@ int main(int argc, char** argv) {
     info.date = "2026-01-01";
     info.voxel_size = std::stod(argv[2]);
     info.block = 32;
+    if (std::string(argv[3]) == "confident")  // 1 up to 12 A, falling to 0 at 8 A
+      info.confidence = cryored::ConfidenceTable{{1 / 12., 1 / 8.}, {0}, {0}, {1, 0}};
     cryored::save_weights(argv[1], network, info);
   } catch (const cryored::Error& error) {
     std::cerr << "make_test_weights: " << error.what() << "\n";

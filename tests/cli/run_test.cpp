@@ -95,6 +95,35 @@ TEST_F(RunTest, CwRedWeighsByTheResolution) {
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 1) << outcome.out;
 }
 
+TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
+  files.write();  // box 32, pixel 3 A: shell s at 96 / s A; the half-maps reach the cut at 8 A
+  const Outcome outcome = reconstruct({"--confidence", "per-shell", "--weights", CRYORED_TEST_CONFIDENT_WEIGHTS});
+  const Json denoiser = record()["denoiser"];
+  EXPECT_EQ(denoiser["confidence"], "per-shell");
+  EXPECT_NEAR(denoiser["lambda_per_shell"][8].get<double>(), 1, 1e-9);     // 12 A
+  EXPECT_NEAR(denoiser["lambda_per_shell"][10].get<double>(), 0.5, 1e-9);  // 9.6 A
+  EXPECT_NE(
+      outcome.out.find("cw-red, confidence per-shell, lambda 1.00 at 20 A, 1.00 at 15 A, 1.00 at 12 A, 0.50 at 10 A"),
+      std::string::npos)
+      << outcome.out;
+  EXPECT_EQ(
+      Json::parse(run(std::vector<std::string>{cryored(), "weights", "list", CRYORED_TEST_CONFIDENT_WEIGHTS, "--json"})
+                      .out)[0]["confidence"]["lambda"],
+      Json::parse("[1.0, 0.0]"));
+
+  reconstruct({"--confidence", "red", "--weights", random});
+  EXPECT_EQ(record()["denoiser"]["confidence"], "red");
+  EXPECT_EQ(record()["denoiser"]["lambda"], 1.0);
+  reconstruct({"--prior", "gaussian", "--confidence", "per-shell", "--weights", random});
+  EXPECT_TRUE(record()["denoiser"]["confidence"].is_null());
+}
+
+TEST_F(RunTest, ConfidencePerShellNeedsATable) {
+  files.write();
+  expect_failure(call({"--confidence", "per-shell", "--device", "cpu", "--weights", random}),
+                 {"random.crw", "confidence: found nothing", "Remedy: add it with cryored-calibrate"});
+}
+
 TEST_F(RunTest, LambdaZeroIsTheGaussianMapAndLoadsNoNetwork) {
   files.fsc_crossing = 15;
   files.write();

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "models/unet_weights.hpp"
+#include "models/weights_confidence.hpp"
 #include "tests/models/models_testing.hpp"
 #include "tests/models/random_network.hpp"
 
@@ -212,6 +213,57 @@ TEST(WeightsFile, NothingIsLeftWhenSavingFails) {
   expect_error<UsageError>([&] { save_weights(folder.file("a.crw"), random_network(small(), 1), incomplete); },
                            "licence");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+ConfidenceTable table() { return {{0, 0.1, 0.2}, {0.05, 0.1}, {0}, {1, 1, 0.123456789, 0.7, 0, 0.25}}; }
+
+TEST(WeightsConfidence, RoundTripsAndLeavesTheRestAlone) {
+  TemporaryFolder folder;
+  for (const auto type : {StoredType::float32, StoredType::float16}) {
+    UNet3d network = random_network(small(), 1);
+    save_weights(folder.file("a.crw"), network, metadata(), type);
+    EXPECT_FALSE(read_weights_info(folder.file("a.crw")).confidence);
+    const auto written = save_confidence(folder.file("a.crw"), table(), {{"pairs", 7}}, folder.file("b.crw"));
+    const auto info = verify_weights(folder.file("b.crw"));
+    EXPECT_EQ(info.sha256, written.sha256);
+    EXPECT_EQ(confidence_of(info), table());
+    EXPECT_EQ(info.confidence_measured["pairs"], 7);
+    EXPECT_EQ(info.training, metadata().training);
+    EXPECT_EQ(info.tensors.front().type, type);
+    const auto before = load_weights(folder.file("a.crw")), after = load_weights(folder.file("b.crw"));
+    for (const auto& p : before.network->named_parameters())
+      EXPECT_TRUE(torch::equal(p.value(), *after.network->named_parameters().find(p.key()))) << p.key();
+    // Onto itself, replacing the table.
+    const ConfidenceTable half{{0}, {0}, {0}, {0.5}};
+    save_confidence(folder.file("b.crw"), half, nullptr, folder.file("b.crw"));
+    EXPECT_EQ(confidence_of(verify_weights(folder.file("b.crw"))), half);
+  }
+}
+
+TEST(WeightsConfidence, AbsenceIsNamedWithItsRemedy) {
+  const auto info = parse_weights(small_file(), "x.crw");
+  expect_error<InputError>([&] { confidence_of(info); }, "x.crw", "confidence", "cryored-calibrate", "--confidence cw");
+}
+
+TEST(WeightsConfidence, ACorruptTableIsRefused) {
+  WeightsInfo info = metadata();
+  info.architecture = small();
+  info.confidence = ConfidenceTable{{0, 0.125}, {0.0625, 0.25}, {0}, {1, 0.75, 0.5, 0.375}};
+  const auto file = encode_weights(info, {{"a", {2}, {1, 2}}});
+  const std::vector<std::array<std::string, 3>> changes{
+      {"0.375", "1.375", "lambda"},
+      {"0.375", "-0.1", "lambda"},
+      {"0.375", "\"much\"", "lambda"},
+      {"0.75,\n", "", "3 values"},
+      {"0.25", "0.05", "nominal_per_A"},  // no longer ascending
+      {"\"half_map_fsc\"", "\"fsc\"", "half_map_fsc"},
+      {"\"frequency_per_A\": [", "\"frequency_per_A\": 3, \"old\": [", "frequency_per_A"},
+  };
+  for (const auto& [from, to, field] : changes)
+    expect_error<InputError>([&] { parse_weights_structure(with_json(file, from, to), "x.crw"); }, "x.crw", field,
+                             "cryored-calibrate");
+  info.confidence->lambda.pop_back();
+  EXPECT_THROW(encode_weights(info, {{"a", {2}, {1, 2}}}), InputError);
 }
 
 class WeightsSearch : public ::testing::Test {

@@ -4,6 +4,7 @@
 
 #include "core/base/error.hpp"
 #include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/confidence_table.hpp"
 
 namespace cryored {
 namespace {
@@ -88,6 +89,55 @@ TEST(UsableShells, NeedTau2TheCutAndTheDenoisersNyquist) {
   usable = usable_shells(request, 1.0, 2.0);
   EXPECT_EQ(usable[15], 1);
   EXPECT_EQ(usable[16], 0);
+}
+
+ConfidenceTable small_table() {
+  // Falls with the frequency, rises with the nominal frequency and with the FSC.
+  ConfidenceTable t{{0.0, 0.1, 0.2}, {0.05, 0.15}, {0.0, 0.5}, {}};
+  for (double f : t.frequency)
+    for (double n : t.nominal)
+      for (double c : t.half_fsc) t.lambda.push_back(0.5 - 2 * f + 2 * n + 0.2 * c);
+  return t;
+}
+
+TEST(ConfidenceTable, NodesLinesBetweenThemAndConstantBeyond) {
+  const ConfidenceTable t = small_table();
+  for (std::size_t f = 0; f < 3; ++f)
+    for (std::size_t n = 0; n < 2; ++n)
+      for (std::size_t c = 0; c < 2; ++c)
+        EXPECT_DOUBLE_EQ(t.at(t.frequency[f], t.nominal[n], t.half_fsc[c]), t.lambda[(f * 2 + n) * 2 + c]);
+  EXPECT_NEAR(t.at(0.13, 0.07, 0.2), 0.5 - 0.26 + 0.14 + 0.04, 1e-12) << "linear in each quantity";
+  EXPECT_DOUBLE_EQ(t.at(5, 0.1, 0.2), t.at(0.2, 0.1, 0.2));
+  EXPECT_DOUBLE_EQ(t.at(0.1, 0, -1), t.at(0.1, 0.05, 0));
+  EXPECT_DOUBLE_EQ(constant_confidence(0.3).at(0.1, 0.1, 0.9), 0.3);
+}
+
+TEST(ConfidenceTable, MonotoneNodesGiveMonotoneValues) {
+  const ConfidenceTable t = small_table();
+  double before = 2;
+  for (double f = -0.01; f < 0.25; f += 0.001) {
+    const double now = t.at(f, 0.11, 0.3);
+    EXPECT_LE(now, before + 1e-12) << f;
+    before = now;
+  }
+  before = -1;
+  for (double n = 0; n < 0.2; n += 0.001) {
+    const double now = t.at(0.07, n, 0.3);
+    EXPECT_GE(now, before - 1e-12) << n;
+    before = now;
+  }
+}
+
+TEST(ConfidenceTable, CornersShareOut) {
+  for (const double f : {-1.0, 0.0, 0.03, 0.1, 0.19, 0.2, 3.0}) {
+    double sum = 0;
+    for (const auto& corner : confidence_corners(small_table(), f, 0.09, 0.1)) {
+      EXPECT_LT(corner.node, 12u);
+      EXPECT_GE(corner.share, 0);
+      sum += corner.share;
+    }
+    EXPECT_NEAR(sum, 1, 1e-12);
+  }
 }
 
 }  // namespace

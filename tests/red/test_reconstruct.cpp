@@ -230,6 +230,57 @@ TEST(Reconstruct, LambdaZeroNeedsNoDenoiserAndIsTheGaussianMap) {
             1e-6);
 }
 
+TEST(Decide, ATableGivesEachShellItsLambda) {
+  const auto request = named("j/run_it003_half1_class001");  // box 32, pixel 2 A: shell s at s / 64 per A
+  RedOptions options = with_pixel();
+  options.per_shell = ConfidenceTable{{0.0, 8.0 / 64, 12.0 / 64}, {0}, {0}, {1, 1, 0}};
+  const ReconstructDecision d = decide(request, options);
+  EXPECT_TRUE(d.confidence.by_shell && d.needs_denoiser);
+  EXPECT_EQ(d.confidence.per_shell[8], 1);
+  EXPECT_NEAR(d.confidence.per_shell[9], 0.75, 1e-12);
+  EXPECT_NEAR(d.confidence.per_shell[11], 0.25, 1e-12);
+  EXPECT_EQ(d.confidence.per_shell[12], 0);
+  EXPECT_EQ(d.confidence.per_shell[16], 0) << "beyond the cut";
+  EXPECT_NEAR(d.confidence.lambda, (9 + 1.5) / 15, 1e-12) << "mean over the shells 0 .. 14";
+  EXPECT_NE(d.confidence.source.find("table"), std::string::npos);
+
+  // FSC 1 - 0.95 s / 14 and the nominal resolution reach the table, too.
+  options.per_shell = ConfidenceTable{{0}, {0}, {0, 1}, {0, 1}};
+  EXPECT_NEAR(decide(request, options).confidence.per_shell[7], 1 - 0.95 / 2, 1e-6);
+  options.per_shell = ConfidenceTable{{0}, {0, 1}, {0}, {0, 1}};
+  EXPECT_NEAR(decide(request, options).confidence.per_shell[7], 1 / *d.resolution.nominal, 1e-9);
+
+  options.lambda = 0.25;
+  EXPECT_EQ(decide(request, options).confidence.per_shell[7], 0.25) << "--lambda goes first";
+  options.lambda.reset();
+  Synthetic class3d;
+  class3d.fsc_zero = true;
+  EXPECT_FALSE(decide(named("j/run_it003_class002", class3d), options).needs_denoiser);
+}
+
+TEST(Reconstruct, ATableOfOnesIsRedAndOneOfZerosIsGaussian) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));
+  FunctionDenoiser denoiser(0, [](const Map& map) { return scaled(map, 0.5f); });
+  RedOptions options = with_pixel();
+  options.prior = Prior::red;
+  reconstruct(request, options, &denoiser);
+  const Map red = read_mrc(request.result);
+  options.prior = Prior::cw_red;
+  options.per_shell = constant_confidence(1);
+  EXPECT_TRUE(reconstruct(request, options, &denoiser).denoiser_ran);
+  EXPECT_EQ(read_mrc(request.result).data, red.data);
+
+  const Map gaussian = reconstruct_gaussian(request, open_arrays(request));
+  options.per_shell = constant_confidence(0);
+  EXPECT_FALSE(reconstruct(request, options, nullptr).denoiser_ran);
+  EXPECT_LT(relative_difference(read_mrc(request.result), gaussian, 32), 1e-6);
+  // Next to nothing, but through the whole formula.
+  options.per_shell = constant_confidence(1e-9);
+  EXPECT_TRUE(reconstruct(request, options, &denoiser).denoiser_ran);
+  EXPECT_LT(relative_difference(read_mrc(request.result), gaussian, 32), 1e-6);
+}
+
 TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {
   const TemporaryFolder folder;
   const auto request = read_request(write_synthetic(folder, {}));

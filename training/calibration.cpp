@@ -1,0 +1,220 @@
+#include "training/calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "core/base/error.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/reconstruct/confidence.hpp"
+
+namespace cryored {
+namespace {
+
+/// Evenly spaced nodes from 0 to the Nyquist frequency.
+std::vector<double> spaced(int count, double end) {
+  std::vector<double> nodes;
+  for (int i = 0; i < count; ++i) nodes.push_back(end * i / (count - 1));
+  return nodes;
+}
+
+struct NormalEquations {
+  std::vector<double> matrix, right;
+  std::size_t n;
+
+  explicit NormalEquations(std::size_t count) : matrix(count * count), right(count), n(count) {}
+  double& at(std::size_t i, std::size_t j) { return matrix[i * n + j]; }
+
+  /// weight (value_i - value_j)^2
+  void pull_together(std::size_t i, std::size_t j, double weight) {
+    at(i, i) += weight;
+    at(j, j) += weight;
+    at(i, j) -= weight;
+    at(j, i) -= weight;
+  }
+
+  /// Minimum over 0 <= x <= 1.
+  std::vector<double> solve() {
+    std::vector<double> x(n, 0.5);
+    for (int sweep = 0; sweep < 20000; ++sweep) {
+      double change = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double* row = matrix.data() + i * n;
+        double rest = right[i];
+        for (std::size_t j = 0; j < n; ++j) rest -= row[j] * x[j];
+        const double next = std::clamp(x[i] + rest / row[i], 0.0, 1.0);
+        change = std::max(change, std::abs(next - x[i]));
+        x[i] = next;
+      }
+      if (change < 1e-7) break;
+    }
+    return x;
+  }
+};
+
+/// Sums over the shells 0 .. N/2 of Re <a, b>.
+std::vector<double> cross(const HalfTransform& a, const HalfTransform& b) {
+  std::vector<double> sums(a.ny / 2 + 1);
+  for (std::size_t z = 0; z < a.nz; ++z)
+    for (std::size_t y = 0; y < a.ny; ++y)
+      for (std::size_t x = 0; x < a.nx; ++x) {
+        const auto ky = static_cast<double>(signed_frequency(y, a.ny)),
+                   kz = static_cast<double>(signed_frequency(z, a.nz)), kx = static_cast<double>(x);
+        const auto shell = static_cast<std::size_t>(std::lround(std::sqrt(kx * kx + ky * ky + kz * kz)));
+        if (shell >= sums.size()) continue;
+        const std::complex<double> p(a(x, y, z)), q(b(x, y, z));
+        sums[shell] += p.real() * q.real() + p.imag() * q.imag();
+      }
+  return sums;
+}
+
+}  // namespace
+
+double ShellSample::prior_share() const { return 1 - std::clamp(half_fsc, 0.001, 0.999); }
+
+double ShellSample::error(double lambda) const {
+  const double q = prior_share(), a = 1 - q, b = lambda * q;
+  return 1 + a * a * yy + b * b * ff + 2 * (a * b * yf - a * yt - b * ft);
+}
+
+double ShellSample::correlation(double lambda) const {
+  const double q = prior_share(), a = 1 - q, b = lambda * q;
+  const double power = a * a * yy + b * b * ff + 2 * a * b * yf;
+  return power > 0 ? (a * yt + b * ft) / std::sqrt(power) : 0;
+}
+
+std::vector<ShellSample> shell_samples(const std::string& structure, const TrainingPair& pair, const Map& denoised,
+                                       double voxel) {
+  std::vector<ShellSample> samples;
+  if (!(pair.nominal_resolution > 0)) return samples;
+  const HalfTransform y = forward(pair.input), f = forward(denoised), t = forward(pair.target);
+  const auto tt = cross(t, t), yy = cross(y, y), ff = cross(f, f), yf = cross(y, f), yt = cross(y, t), ft = cross(f, t);
+  const auto box = static_cast<double>(pair.input.nx);
+  const auto end = std::min<std::size_t>(static_cast<std::size_t>(std::max(pair.cut, 0)), pair.half_fsc.size());
+  for (std::size_t s = 1; s < end; ++s) {
+    if (!(tt[s] > 1e-12 * tt[0])) continue;
+    ShellSample sample;
+    sample.structure = structure;
+    sample.frequency = static_cast<double>(s) / (box * voxel);
+    sample.nominal = 1 / pair.nominal_resolution;
+    sample.half_fsc = pair.half_fsc[s];
+    sample.yy = yy[s] / tt[s];
+    sample.ff = ff[s] / tt[s];
+    sample.yf = yf[s] / tt[s];
+    sample.yt = yt[s] / tt[s];
+    sample.ft = ft[s] / tt[s];
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, double voxel, ConfidenceAxes axes,
+                               double smoothness) {
+  if (samples.empty())
+    throw UsageError(Problem{"confidence", "shells of pairs", "none", "at least one", "give pairs of half-maps"});
+  const double nyquist = 1 / (2 * voxel);
+  ConfidenceTable table;
+  table.frequency = axes.frequency ? spaced(11, nyquist) : std::vector<double>{0};
+  table.nominal = axes.nominal ? spaced(9, nyquist) : std::vector<double>{0};
+  table.half_fsc = axes.half_fsc ? std::vector<double>{0, 0.143, 0.35, 0.6, 0.85} : std::vector<double>{0};
+  const std::size_t nf = table.frequency.size(), nn = table.nominal.size(), nc = table.half_fsc.size();
+
+  NormalEquations problem(table.nodes());
+  for (const ShellSample* sample : samples) {
+    // error(lambda) = constant - 2 u lambda + v lambda^2; shells of almost no truth must not outweigh all others.
+    const double q = sample->prior_share();
+    const double u = q * (sample->ft - (1 - q) * sample->yf), v = q * q * sample->ff;
+    const double weight = sample->weight / std::max(1.0, v);
+    const auto corners = confidence_corners(table, sample->frequency, sample->nominal, sample->half_fsc);
+    for (const auto& a : corners) {
+      if (a.share == 0) continue;
+      problem.right[a.node] += weight * a.share * u;
+      for (const auto& b : corners) problem.at(a.node, b.node) += weight * a.share * b.share * v;
+    }
+  }
+  const auto index = [&](std::size_t f, std::size_t n, std::size_t c) { return (f * nn + n) * nc + c; };
+  for (std::size_t f = 0; f < nf; ++f)
+    for (std::size_t n = 0; n < nn; ++n)
+      for (std::size_t c = 0; c < nc; ++c) {
+        if (f + 1 < nf) problem.pull_together(index(f, n, c), index(f + 1, n, c), smoothness);
+        if (n + 1 < nn) problem.pull_together(index(f, n, c), index(f, n + 1, c), smoothness);
+        if (c + 1 < nc) problem.pull_together(index(f, n, c), index(f, n, c + 1), smoothness);
+        problem.at(index(f, n, c), index(f, n, c)) += 1e-6;  // towards 0, where nothing at all is known
+        // Half-maps that agree nowhere say that nothing is right; no sample comes near.
+        if (nn > 1 && n == 0) problem.at(index(f, n, c), index(f, n, c)) += 1e6;
+      }
+  table.lambda = problem.solve();
+  for (double& v : table.lambda) v = std::round(v * 1e4) / 1e4;
+  return table;
+}
+
+void balance_sources(std::vector<ShellSample>& samples) {
+  std::map<std::size_t, double> count;
+  for (const auto& s : samples) ++count[s.source];
+  for (auto& s : samples)
+    s.weight = static_cast<double>(samples.size()) / (static_cast<double>(count.size()) * count[s.source]);
+}
+
+std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& samples, double voxel,
+                                                double smoothness) {
+  std::map<std::string, std::size_t> group;
+  std::size_t sources = 0;
+  for (const auto& s : samples) {
+    group[s.structure] = 0;
+    sources = std::max(sources, s.source + 1);
+  }
+  const std::size_t groups = std::min<std::size_t>(5, group.size());
+  std::size_t number = 0;
+  for (auto& entry : group) entry.second = number++ % groups;
+
+  std::vector<ConfidenceScore> scores;
+  const auto judge = [&](const std::string& name, const std::function<double(const ShellSample&)>& lambda) {
+    ConfidenceScore score{name, {}, std::vector<ConfidenceScore::Mean>(sources)};
+    double total = 0;
+    std::vector<double> totals(sources);
+    const auto add = [&](ConfidenceScore::Mean& mean, const ShellSample& s, double l) {
+      mean.error += s.weight * std::min(10.0, s.error(l));
+      mean.correlation += s.weight * s.correlation(l);
+      mean.lambda += s.weight * l;
+    };
+    const auto divide = [](ConfidenceScore::Mean& mean, double by) {
+      for (double* v : {&mean.error, &mean.correlation, &mean.lambda}) *v /= by;
+    };
+    for (const auto& s : samples) {
+      const double l = lambda(s);
+      add(score.all, s, l);
+      add(score.by_source[s.source], s, l);
+      total += s.weight;
+      totals[s.source] += s.weight;
+    }
+    divide(score.all, total);
+    for (std::size_t i = 0; i < sources; ++i) divide(score.by_source[i], totals[i]);
+    scores.push_back(std::move(score));
+  };
+  judge("gaussian", [](const ShellSample&) { return 0.0; });
+  judge("red", [](const ShellSample&) { return 1.0; });
+  judge("cw", [](const ShellSample& s) { return s.nominal > 0 ? confidence_ramp(1 / s.nominal) : 0.0; });
+  const auto tables = [&](const std::string& name, ConfidenceAxes axes) {
+    std::vector<ConfidenceTable> without;  // one for each group
+    for (std::size_t g = 0; g < groups; ++g) {
+      std::vector<const ShellSample*> others;
+      for (const auto& s : samples)
+        if (group[s.structure] != g) others.push_back(&s);
+      without.push_back(fit_confidence(others, voxel, axes, smoothness));
+    }
+    judge(name,
+          [&](const ShellSample& s) { return without[group[s.structure]].at(s.frequency, s.nominal, s.half_fsc); });
+  };
+  if (groups < 2) return scores;
+  tables("one value", {false, false, false});
+  tables("nominal resolution", {false, true, false});
+  tables("frequency", {true, false, false});
+  tables("half-map FSC", {false, false, true});
+  tables("frequency, nominal resolution", {true, true, false});
+  tables("frequency, half-map FSC", {true, false, true});
+  tables("frequency, nominal resolution, half-map FSC", {true, true, true});
+  return scores;
+}
+
+}  // namespace cryored
