@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -66,6 +67,23 @@ Map read_mrc(const std::string& path, MrcHeader* header = nullptr);
 /// beyond 65504. Throws SystemError when the file cannot be written.
 void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode = MrcMode::float32,
                bool is_stack = false);
+
+/// Statistics of a header, gathered piece by piece.
+struct MrcStatistics {
+  double shift = 0, sum = 0, square = 0;
+  float low = std::numeric_limits<float>::infinity(), high = -std::numeric_limits<float>::infinity();
+  std::uint64_t count = 0;
+
+  void add(const float* values, std::size_t n);
+  void add(const MrcStatistics& other);
+  double mean() const;
+  double rms() const;
+};
+
+/// The header of a float32 stack, for programs that write its sections by themselves (core/particles/shared_stack.hpp).
+/// Throws InputError naming `path` for a size or pixel size that no header can hold.
+std::array<unsigned char, 1024> mrc_stack_header(const std::string& path, std::size_t nx, std::size_t ny,
+                                                 std::size_t count, double pixel_size, const MrcStatistics& statistics);
 
 /// Writes a stack section by section, for stacks larger than memory; published at close().
 class MrcStackWriter {

@@ -18,34 +18,6 @@ namespace {
 constexpr std::size_t kHeaderBytes = 1024;
 constexpr float kLargestHalf = 65504.0f;
 
-/// Statistics of the header, gathered section by section. Sums are taken about the first
-/// finite value, so that a large offset does not eat the digits of the variance.
-struct Statistics {
-  double shift = 0, sum = 0, square = 0;
-  float low = std::numeric_limits<float>::infinity(), high = -std::numeric_limits<float>::infinity();
-  std::uint64_t count = 0;
-
-  void add(const float* values, std::size_t n) {
-    if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
-    double part = 0, part_square = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double v = values[i] - shift;
-      part += v;
-      part_square += v * v;
-      low = std::min(low, values[i]);
-      high = std::max(high, values[i]);
-    }
-    sum += part;
-    square += part_square;
-    count += n;
-  }
-  double mean() const { return shift + sum / static_cast<double>(count); }
-  double rms() const {
-    const double m = sum / static_cast<double>(count);
-    return std::sqrt(std::max(0.0, square / static_cast<double>(count) - m * m));
-  }
-};
-
 void put(unsigned char* header, int word, std::int32_t value) { std::memcpy(header + 4 * word, &value, 4); }
 void put(unsigned char* header, int word, float value) { std::memcpy(header + 4 * word, &value, 4); }
 
@@ -67,7 +39,7 @@ void check(const std::string& path, const Geometry& g) {
                              "a positive number, or 0 for unknown", "give the pixel size in A"});
 }
 
-void build_header(unsigned char* header, const Geometry& g, const Statistics& statistics) {
+void build_header(unsigned char* header, const Geometry& g, const MrcStatistics& statistics) {
   std::memset(header, 0, kHeaderBytes);
   const std::size_t sizes[] = {g.nx, g.ny, g.nz};
   for (int axis = 0; axis < 3; ++axis) {
@@ -120,10 +92,57 @@ void write_values(AtomicFile& file, const std::string& path, const Geometry& g, 
 
 }  // namespace
 
+void MrcStatistics::add(const float* values, std::size_t n) {
+  // Sums are taken about the first finite value, so that a large offset does not eat the digits of the variance.
+  if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
+  double part = 0, part_square = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double v = values[i] - shift;
+    part += v;
+    part_square += v * v;
+    low = std::min(low, values[i]);
+    high = std::max(high, values[i]);
+  }
+  sum += part;
+  square += part_square;
+  count += n;
+}
+
+void MrcStatistics::add(const MrcStatistics& other) {
+  if (other.count == 0) return;
+  if (count == 0) {
+    *this = other;
+    return;
+  }
+  const double n = static_cast<double>(other.count), d = other.shift - shift;
+  square += other.square + 2 * d * other.sum + n * d * d;
+  sum += other.sum + n * d;
+  low = std::min(low, other.low);
+  high = std::max(high, other.high);
+  count += other.count;
+}
+
+double MrcStatistics::mean() const { return shift + sum / static_cast<double>(count); }
+
+double MrcStatistics::rms() const {
+  const double m = sum / static_cast<double>(count);
+  return std::sqrt(std::max(0.0, square / static_cast<double>(count) - m * m));
+}
+
+std::array<unsigned char, 1024> mrc_stack_header(const std::string& path, std::size_t nx, std::size_t ny,
+                                                 std::size_t count, double pixel_size,
+                                                 const MrcStatistics& statistics) {
+  const Geometry g{nx, ny, count, pixel_size, MrcMode::float32, true};
+  check(path, g);
+  std::array<unsigned char, 1024> header;
+  build_header(header.data(), g, statistics);
+  return header;
+}
+
 void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode, bool is_stack) {
   const Geometry g{map.nx, map.ny, map.nz, pixel_size, mode, is_stack};
   check(path, g);
-  Statistics statistics;
+  MrcStatistics statistics;
   for (std::size_t z = 0; z < map.nz; ++z) statistics.add(map.data.data() + z * map.nx * map.ny, map.nx * map.ny);
   unsigned char header[kHeaderBytes];
   build_header(header, g, statistics);
@@ -137,7 +156,7 @@ struct MrcStackWriter::State {
   State(const std::string& p, const Geometry& g) : path(p), geometry(g), file(p) {}
   std::string path;
   Geometry geometry;
-  Statistics statistics;
+  MrcStatistics statistics;
   AtomicFile file;
   std::size_t written = 0;
   bool closed = false;

@@ -1,0 +1,165 @@
+#include "preprocessing/ranks.hpp"
+
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+
+namespace cryored {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Each rank writes files of its own, whole (by rename), with a first line that says of which launch they are:
+//   hello.K   a random word of rank K
+//   start     rank 0's random word; "go" or "stop MESSAGE"; the words of the ranks that it has seen
+//   ready.K   rank 0's word: rank K knows this launch
+//   done.K    rank 0's word; what went wrong, or nothing
+// A word of an earlier launch never matches, so files left by a killed one do no harm.
+
+int whole_number(const std::string& name, const std::string& text) {
+  int value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && stop == text.data() + text.size() && value >= 0) return value;
+  throw UsageError(Problem{"environment variable " + name, "", text, "a whole number",
+                           "start the program with mpirun or srun, or unset the variable"});
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string random_word() {
+  std::random_device device;
+  std::ostringstream word;
+  for (int i = 0; i < 4; ++i) word << std::hex << device();
+  return word.str();
+}
+
+void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }
+
+}  // namespace
+
+RankPlace rank_place(const std::function<std::string(const std::string&)>& environment) {
+  struct Launcher {
+    const char *name, *rank, *size, *local;
+  };
+  constexpr Launcher launchers[] = {
+      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+      {"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
+      {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", ""}};
+  for (const Launcher& launcher : launchers) {
+    const std::string rank = environment(launcher.rank), size = environment(launcher.size);
+    if (rank.empty() || size.empty()) continue;
+    RankPlace place{whole_number(launcher.rank, rank), whole_number(launcher.size, size), 1, launcher.name};
+    if (place.size < 1 || place.rank >= place.size)
+      throw UsageError(Problem{std::string("environment variable ") + launcher.rank, "", rank,
+                               "below " + std::string(launcher.size) + ", which is " + size,
+                               "start the program with mpirun or srun, or unset both"});
+    const std::string local = environment(launcher.local);
+    // Slurm's own list of tasks per node is coded; where ranks per machine are unknown, assume all are here.
+    place.local_size = local.empty() ? place.size : std::max(1, whole_number(launcher.local, local));
+    if (place.size == 1) place.launcher.clear();
+    return place;
+  }
+  return {};
+}
+
+RankMeeting::RankMeeting(const RankPlace& place, std::string folder, double timeout)
+    : place_(place), folder_(std::move(folder)), token_(random_word()), timeout_(timeout) {}
+
+void RankMeeting::publish(const std::string& state) const {
+  std::string text = token_ + "\n" + state + "\n";
+  for (int k = 1; k < place_.size; ++k)
+    for (const std::string& word : lines_of(file("hello." + std::to_string(k)))) text += word + "\n";
+  write_text_atomically(file("start"), text);
+}
+
+bool RankMeeting::all_ready() const {
+  for (int k = 1; k < place_.size; ++k) {
+    const auto lines = lines_of(file("ready." + std::to_string(k)));
+    if (lines.empty() || lines[0] != token_) return false;
+  }
+  return true;
+}
+
+void RankMeeting::begin() {
+  if (place_.size == 1) return;
+  const auto end = Clock::now() + std::chrono::duration<double>(timeout_);
+  const std::string place = place_.launcher + " rank " + std::to_string(place_.rank);
+  if (place_.rank == 0) {
+    std::string published;
+    while (!all_ready()) {
+      std::string words;
+      for (int k = 1; k < place_.size; ++k)
+        for (const std::string& word : lines_of(file("hello." + std::to_string(k)))) words += word + "\n";
+      if (words != published || published.empty()) publish("go");
+      published = words;
+      if (Clock::now() > end)
+        throw SystemError(Problem{place, "other ranks", "not all of the " + std::to_string(place_.size - 1) + " came",
+                                  "all within " + std::to_string(static_cast<int>(timeout_)) + " s",
+                                  "see whether every machine of the job sees the folder " + folder_});
+      pause();
+    }
+    return;
+  }
+  const std::string word = token_, number = std::to_string(place_.rank);
+  write_text_atomically(file("hello." + number), word + "\n");
+  for (;;) {
+    const auto lines = lines_of(file("start"));
+    for (std::size_t i = 2; i < lines.size(); ++i) {
+      if (lines[i] != word) continue;
+      if (lines[1] != "go") throw Error(place + ": rank 0 stopped: " + lines[1]);
+      token_ = lines[0];
+      write_text_atomically(file("ready." + number), token_ + "\n");
+      return;
+    }
+    if (Clock::now() > end)
+      throw SystemError(Problem{place, "rank 0", "no sign of it in " + folder_,
+                                "one within " + std::to_string(static_cast<int>(timeout_)) + " s",
+                                "see whether every machine of the job sees this folder"});
+    pause();
+  }
+}
+
+void RankMeeting::cancel(const std::string& problem) {
+  if (place_.size == 1 || place_.rank != 0) return;
+  std::string line = problem;
+  for (char& c : line)
+    if (c == '\n') c = ' ';
+  // Ranks that come a little later see it too.
+  for (int i = 0; i < 20; ++i) {
+    publish("stop: " + line);
+    pause();
+  }
+}
+
+void RankMeeting::finish(const std::string& problem) {
+  if (place_.rank == 0) return;
+  write_text_atomically(file("done." + std::to_string(place_.rank)), token_ + "\n" + problem + "\n");
+}
+
+bool RankMeeting::others_finished() const {
+  bool all = true;
+  for (int k = 1; k < place_.size; ++k) {
+    const auto lines = lines_of(file("done." + std::to_string(k)));
+    if (lines.size() < 2 || lines[0] != token_) {
+      all = false;
+      continue;
+    }
+    if (!lines[1].empty())
+      throw Error("rank " + std::to_string(k) + " of " + std::to_string(place_.size) + ": " + lines[1]);
+  }
+  return all;
+}
+
+}  // namespace cryored

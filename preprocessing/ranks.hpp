@@ -1,0 +1,51 @@
+#pragma once
+// Several processes that share one job, started by mpirun or srun, without linking MPI: the launcher's environment says
+// which one this is, and files in a folder that all of them see say the rest. So one program serves Open MPI, MPICH,
+// Intel MPI and Slurm, and a machine without any of them.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace cryored {
+
+struct RankPlace {
+  int rank = 0, size = 1;
+  int local_size = 1;    ///< ranks on this machine
+  std::string launcher;  ///< "Open MPI", ...; empty for a single process
+};
+
+/// From OMPI_COMM_WORLD_RANK/SIZE/LOCAL_SIZE (Open MPI), PMI_RANK/PMI_SIZE and MPI_LOCALNRANKS (MPICH, Intel MPI), or
+/// SLURM_PROCID with SLURM_STEP_NUM_TASKS, which only srun sets (a batch script alone is one process, whatever
+/// SLURM_NTASKS says). Throws UsageError when the values make no sense.
+RankPlace rank_place(const std::function<std::string(const std::string&)>& environment);
+
+/// The meeting of the ranks of one launch in a folder, which files of earlier launches may still be in.
+class RankMeeting {
+ public:
+  /// `folder` must exist and be the same for all. `timeout` in seconds is how long a rank waits for another to appear.
+  RankMeeting(const RankPlace& place, std::string folder, double timeout = 600);
+
+  /// Rank 0, after it has prepared the job: tells the others to begin and returns when all have answered.
+  /// The others: returns when rank 0 has said so. Throws SystemError when one does not appear in time, or, in the other
+  /// ranks, Error with rank 0's message where its preparation failed.
+  void begin();
+  /// Rank 0, when its preparation has failed: lets the others that are there end at once.
+  void cancel(const std::string& problem);
+
+  /// The others: this rank's share is done (or given up, with what went wrong).
+  void finish(const std::string& problem = {});
+  /// Rank 0: true when all others have finished. Throws Error with the message of one that failed.
+  bool others_finished() const;
+
+ private:
+  std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  void publish(const std::string& state) const;
+  bool all_ready() const;
+
+  RankPlace place_;
+  std::string folder_, token_;
+  double timeout_;
+};
+
+}  // namespace cryored
