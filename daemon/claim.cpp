@@ -92,6 +92,23 @@ bool create_in_place(const std::string& path, const std::string& text) {
   return true;
 }
 
+/// A file without a name until it is whole, so that a killed process leaves nothing. Network file systems have none.
+enum class Made { yes, exists, not_this_way };
+Made create_nameless(const std::string& path, const std::string& folder, const std::string& text) {
+  const int fd = open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+  if (fd < 0) return Made::not_this_way;
+  Made made = Made::not_this_way;
+  if (write_all(fd, text)) {
+    const std::string name = "/proc/self/fd/" + std::to_string(fd);
+    if (linkat(AT_FDCWD, name.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0)
+      made = Made::yes;
+    else if (errno == EEXIST)
+      made = Made::exists;
+  }
+  close(fd);
+  return made;
+}
+
 }  // namespace
 
 std::string own_holder() {
@@ -111,6 +128,10 @@ bool holder_is_dead(const std::string& holder) {
 
 bool create_exclusively(const std::string& path, const std::string& text) {
   const std::string folder = folder_of(path);
+  if (const Made made = create_nameless(path, folder, text); made != Made::not_this_way) {
+    sync_folder(folder);
+    return made == Made::yes;
+  }
   // Short, so that a long name does not get too long.
   const std::string temporary = folder + "/.cryored-" + random_digits(24) + ".tmp";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

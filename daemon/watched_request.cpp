@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
 #include <ctime>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
-#include "daemon/protocol.hpp"
+#include "daemon/file_request.hpp"
+#include "daemon/watch_mailbox.hpp"
 
 namespace cryored::daemon {
 namespace {
@@ -21,85 +20,7 @@ namespace {
 constexpr int most_generations = 8;
 constexpr double first_looks = 5, slow_looks = 60;  ///< seconds
 
-std::string folder_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(1, path.rfind('/'))); }
-std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-std::string real_path(const std::string& path) {
-  char real[PATH_MAX];
-  return realpath(path.c_str(), real) ? real : "";
-}
-
-bool is_inside(const std::string& path, const std::string& folder) {
-  return path == folder || folder == "/" ||
-         (path.size() > folder.size() && path.compare(0, folder.size(), folder) == 0 && path[folder.size()] == '/');
-}
-
-bool is_gone(int error) { return error == ENOENT || error == ENOTDIR || error == ESTALE; }
-
-/// Asked on the computing thread: the request still stands, and nobody has taken it over.
-bool still_wanted(const std::string& path, const std::string& nonce, const std::string& next_answer) {
-  struct stat info {};
-  if (lstat(next_answer.c_str(), &info) == 0) return false;
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    if (const auto text = read_small_file(path)) return text->find(nonce) != text->npos;
-    if (lstat(path.c_str(), &info) != 0 && is_gone(errno)) return false;
-    usleep(10'000);
-  }
-  return false;
-}
-
 }  // namespace
-
-/// Hears from the queue's threads; read by the watcher's.
-class WatchedRequest::Mailbox : public Observer {
- public:
-  explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
-  void queued(int ahead) override {
-    const std::lock_guard lock(mutex_);
-    note_ = "waits for its turn, " + std::to_string(ahead) + " before it";
-  }
-  void started(const Device& device) override {
-    const std::lock_guard lock(mutex_);
-    note_ = "computes on " + device.text;
-  }
-  void done(const Outcome& outcome) override {
-    {
-      const std::lock_guard lock(mutex_);
-      outcome_ = outcome;
-    }
-    wake_();
-  }
-  void cancelled() override {
-    {
-      const std::lock_guard lock(mutex_);
-      cancelled_ = true;
-    }
-    wake_();
-  }
-  std::string note() const {
-    const std::lock_guard lock(mutex_);
-    return note_;
-  }
-  std::optional<Outcome> outcome() const {
-    const std::lock_guard lock(mutex_);
-    return outcome_;
-  }
-  bool was_cancelled() const {
-    const std::lock_guard lock(mutex_);
-    return cancelled_;
-  }
-  bool ended() const {
-    const std::lock_guard lock(mutex_);
-    return cancelled_ || outcome_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::function<void()> wake_;
-  std::string note_ = "reads the request";
-  std::optional<Outcome> outcome_;
-  bool cancelled_ = false;
-};
 
 WatchedRequest::WatchedRequest(WatchContext& context, std::string path, std::string root)
     : context_(context), path_(std::move(path)), root_(std::move(root)), star_(stem_of_request(path_) + ".star") {}
@@ -243,37 +164,9 @@ void WatchedRequest::claim(int generation, double now) {
     return answer_error(path_ + ": " + std::to_string(generation) +
                             " daemons, or attempts of one, did not end it. Remedy: look at their logs (--log)",
                         1, now);
-  const std::string why = refusal();
+  const std::string why = refusal({*request_, path_, star_, root_}, context_.options.uid, context_.host);
   if (!why.empty()) return answer_error(why, 1, now);
   collect(now);
-}
-
-std::string WatchedRequest::refusal() const {
-  const FileRequest& request = *request_;
-  const auto problem = [&](const char* field, const std::string& found, const std::string& allowed,
-                           const std::string& remedy) {
-    return std::string(Error(Problem{path_, field, found, allowed, remedy}).what());
-  };
-  if (request.protocol != protocol_version)
-    return problem("protocol", std::to_string(request.protocol),
-                   std::to_string(protocol_version) + ", which the daemon on " + context_.host + " speaks",
-                   "let plugin and daemon be of the same version of cryored");
-  struct stat info {};
-  if (lstat(path_.c_str(), &info) == 0 && info.st_uid != context_.options.uid)
-    return problem("owner", "user " + std::to_string(info.st_uid),
-                   "user " + std::to_string(context_.options.uid) + ", whose daemon this is",
-                   "start a daemon of the user who runs RELION");
-  if (request.words.empty() || request.words[0] != name_of(star_))
-    return problem("words", request.words.empty() ? "none" : request.words[0], name_of(star_) + " as the first word",
-                   "let cryored-reconstruct write the file");
-  const std::string folder = folder_of(path_), real = real_path(folder);
-  if (!is_inside(real, root_))
-    return problem("folder", real.empty() ? "nothing" : real + ", by a symbolic link", "a folder below " + root_,
-                   "let the daemon watch the real folder");
-  if (request.job_root_levels > std::count(folder.begin(), folder.end(), '/'))
-    return problem("job_root_levels", std::to_string(request.job_root_levels), "the folders above " + folder,
-                   "let cryored-reconstruct write the file");
-  return "";
 }
 
 void WatchedRequest::collect(double now) {
@@ -288,31 +181,12 @@ void WatchedRequest::collect(double now) {
     return;
   }
   last_files_look_ = now;
-  Request asked;
-  asked.id = request_->nonce.substr(0, 16);
-  asked.cwd = folder_of(path_);
-  std::string inner = name_of(star_);
-  for (int level = 0; level < request_->job_root_levels; ++level) {
-    inner = name_of(asked.cwd) + "/" + inner;
-    asked.cwd = folder_of(asked.cwd);
-  }
-  asked.words = request_->words;
-  asked.words[0] = inner;
-  for (const auto& [name, value] : request_->environment)
-    if (travels(name)) asked.environment.emplace(name, value);
-  asked.attempt = generation_ + 1;
-  asked.from = Request::From::watch;
-  asked.caller = "host " + request_->host + ", pid " + std::to_string(request_->pid);
-
+  Request asked = to_compute({*request_, path_, star_, root_}, generation_);
   const FilesLook files = context_.inspect(asked, star_, request_->star_size, root_);
   if (files.state == FilesLook::State::refused) return answer_error(files.text, 1, now);
   if (files.state == FilesLook::State::complete) {
     if (files.stamp == files_stamp_) {
-      mailbox_ = std::make_shared<Mailbox>(context_.wake);
-      asked.wanted = [path = path_, nonce = request_->nonce,
-                      next = answer_file(star_, request_->nonce, generation_ + 1)] {
-        return still_wanted(path, nonce, next);
-      };
+      mailbox_ = std::make_shared<WatchMailbox>(context_.wake);
       result_ = files.result;
       phase_ = Phase::submitted;
       ticket_ = context_.queue.submit(std::move(asked), mailbox_);

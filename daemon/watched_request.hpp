@@ -2,12 +2,12 @@
 // Inside of daemon/watcher: one request file, from its appearance to its end. The watcher's thread alone calls this.
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "daemon/claim.hpp"
 #include "daemon/exchange.hpp"
+#include "daemon/watch_mailbox.hpp"
 #include "daemon/watcher.hpp"
 
 namespace cryored::daemon {
@@ -42,7 +42,6 @@ class WatchedRequest {
   void finish();
 
  private:
-  class Mailbox;
   enum class Phase {
     unproven,    ///< nobody knows yet whether its caller lives
     free,        ///< the caller lives; another daemon may have it
@@ -56,14 +55,12 @@ class WatchedRequest {
   void look_at_others(double now);
   void claim(int generation, double now);
   void collect(double now);
-  void submit(const FilesLook& files);
   void follow(double now);
   void give_up(const std::string& note);
   void answer_error(const std::string& message, int exit, double now);
   void answer_done(const Outcome& outcome, double now);
   bool write_answer(double now);
   void beat(const std::string& state, const std::string& note, double now);
-  std::string refusal() const;
   bool overtaken() const;
   void note(const std::string& event, Json fields = Json::object());
   void note_once(const std::string& event, const std::string& why);
@@ -85,7 +82,7 @@ class WatchedRequest {
   double collecting_since_ = 0, last_files_look_ = 0;
   std::string files_stamp_;
   std::string result_;
-  std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<WatchMailbox> mailbox_;
   Queue::Ticket ticket_ = 0;
 };
 

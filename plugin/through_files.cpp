@@ -70,23 +70,23 @@ struct Files {
   std::string answer(int generation) const { return daemon::answer_file(star, nonce, generation); }
   ~Files() {
     unlink(request.c_str());
-    for (int generation = 0; unlink(answer(generation).c_str()) == 0; ++generation) {
-    }
+    remove_answers(nonce);
     sync_folder(folder);
   }
-};
-
-/// Answers that a call which was killed has left behind. Their nonces would give them away in any case.
-void remove_old_answers(const Files& files) {
-  const std::string sample = files.answer(0), start = sample.substr(0, sample.find(files.nonce));
-  DIR* folder = opendir(files.folder.c_str());
-  if (!folder) return;
-  while (const dirent* entry = readdir(folder)) {
-    const std::string path = files.folder + "/" + entry->d_name;
-    if (path.compare(0, start.size(), start) == 0 && path.size() == start.size() + 32 + 2 + 5) unlink(path.c_str());
+  /// Those with `of` in their name, and what a daemon that was killed left while it wrote one.
+  void remove_answers(const std::string& of) const {
+    const std::string sample = answer(0).substr(folder.size() + 1), start = sample.substr(0, sample.find(nonce));
+    DIR* stream = opendir(folder.c_str());
+    if (!stream) return;
+    while (const dirent* entry = readdir(stream)) {
+      const std::string name = entry->d_name;
+      const std::size_t dot = name[0] == '.' ? 1 : 0;
+      if (name.compare(dot, start.size(), start) == 0 && name.find(of, dot + start.size()) != name.npos)
+        unlinkat(dirfd(stream), entry->d_name, 0);
+    }
+    closedir(stream);
   }
-  closedir(folder);
-}
+};
 
 /// What the daemons have said so far.
 class Answers {
@@ -160,7 +160,7 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
   }
   const std::string base = place.folder + "/" + place.name;
   const Files files{base, place.folder, daemon::request_file(base), request.nonce};
-  remove_old_answers(files);
+  files.remove_answers("");  // of a call that was killed; their nonces would give them away in any case
   write_text_atomically(files.request, daemon::to_text(request));
 
   Patience patience(settings.via_files_timeout);
