@@ -19,6 +19,7 @@ Command reconstruct_command();
 Command denoise_command();
 Command fsc_command();
 Command weights_command();
+Command train_command();
 Command env_command();
 Command daemon_command();
 Command doctor_command();

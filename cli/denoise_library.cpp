@@ -1,14 +1,11 @@
 #include "cli/denoise_library.hpp"
 
-#include <dlfcn.h>
-
 #include <chrono>
-#include <cstring>
 
 #include "cli/builtin_denoiser.hpp"
 #include "cli/installation.hpp"
+#include "cli/module.hpp"
 #include "core/base/checkpoint.hpp"
-#include "core/base/error.hpp"
 
 namespace cryored {
 namespace {
@@ -17,31 +14,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-bool loaded_anything = false;
-
 }  // namespace
-
-bool DenoiseLibrary::is_loaded() { return loaded_anything; }
 
 const DenoiseLibrary& DenoiseLibrary::load() {
   static const DenoiseLibrary library = [] {
     DenoiseLibrary loaded;
     loaded.path_ = denoise_library_path();
-    void* handle = dlopen(loaded.path_.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-      const char* reason = dlerror();
-      throw SystemError(Problem{loaded.path_, "denoiser library", reason ? reason : "cannot be loaded",
-                                "the library of this installation, and LibTorch where it was built against it",
-                                "run ./dev setup and build, or install cryored again"});
-    }
-    loaded_anything = true;
-    using Entry = const DenoiseApi* (*)();
-    const auto entry = reinterpret_cast<Entry>(dlsym(handle, "cryored_denoise_api"));
-    const std::string expected = build_info().version;
-    loaded.api_ = entry ? entry() : nullptr;
-    if (!loaded.api_ || loaded.api_->layout != DenoiseApi::current_layout || expected != loaded.api_->version)
-      throw SystemError(Problem{loaded.path_, "denoiser library", "one of another version", "version " + expected,
-                                "build or install cryored again, both parts together"});
+    loaded.api_ = &load_module<DenoiseApi>(loaded.path_, "cryored_denoise_api", "denoiser library");
     return loaded;
   }();
   return library;

@@ -25,7 +25,6 @@ class DenoiseLibrary {
   /// Loads the library, once per process; it stays loaded. Throws SystemError when it or
   /// LibTorch is missing, or when it belongs to another version.
   static const DenoiseLibrary& load();
-  static bool is_loaded();
 
   std::unique_ptr<BlockDenoiser> make(const std::string& weights_path, const DenoiserOptions& options) const {
     return api_->make(weights_path, options);

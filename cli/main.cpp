@@ -7,7 +7,7 @@
 #include <new>
 
 #include "cli/command.hpp"
-#include "cli/denoise_library.hpp"
+#include "cli/module.hpp"
 #include "core/base/error.hpp"
 
 namespace {
@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
     std::cout.flush();
     if (!std::cout) return fail("standard output: cannot be written. Remedy: see whether its disk is full", 1);
     // LibTorch's tear-down at exit takes time and brings nothing: all results are on disk.
-    if (DenoiseLibrary::is_loaded()) _exit(code);
+    if (any_module_loaded()) _exit(code);
     return code;
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());

@@ -2,17 +2,16 @@
 
 #include <torch/serialize/archive.h>
 
-#include <filesystem>
-
+#include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
 
-void save_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser,
-                     const RunState& state) {
+void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
+                     torch::optim::AdamW& optimiser, const RunState& state) {
   torch::serialize::OutputArchive archive, net, avg, opt;
-  network->save(net);
-  average->save(avg);
+  model.save(net);
+  average.save(avg);
   optimiser.save(opt);
   archive.write("network", net);
   archive.write("average", avg);
@@ -22,11 +21,19 @@ void save_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, 
   archive.write("best", c10::IValue(state.best));
   archive.write("best_step", c10::IValue(state.best_step));
   archive.write("stale", c10::IValue(state.stale));
-  archive.save_to(path + ".tmp");
-  std::filesystem::rename(path + ".tmp", path);
+  archive.write("loss_sum", c10::IValue(state.loss_sum));
+  archive.write("counted", c10::IValue(state.counted));
+  archive.write("sessions", c10::IValue(state.sessions.dump()));
+  AtomicFile file(path);
+  archive.save_to([&](const void* bytes, std::size_t count) {
+    file.write(bytes, count);
+    return count;
+  });
+  file.commit();
 }
 
-RunState load_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser) {
+RunState load_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
+                         torch::optim::AdamW& optimiser) {
   torch::serialize::InputArchive archive, net, avg, opt;
   torch::Tensor step;
   RunState state;
@@ -36,8 +43,8 @@ RunState load_checkpoint(const std::string& path, UNet3d& network, UNet3d& avera
     archive.read("average", avg);
     archive.read("optimiser", opt);
     archive.read("step", step);
-    network->load(net);
-    average->load(avg);
+    model.load(net);
+    average.load(avg);
     optimiser.load(opt);
     state.step = step.item<std::int64_t>();
     // Checkpoints of older programs lack these: such a run has no best yet.
@@ -46,6 +53,9 @@ RunState load_checkpoint(const std::string& path, UNet3d& network, UNet3d& avera
     if (archive.try_read("best", value)) state.best = value.toDouble();
     if (archive.try_read("best_step", value)) state.best_step = value.toInt();
     if (archive.try_read("stale", value)) state.stale = value.toInt();
+    if (archive.try_read("loss_sum", value)) state.loss_sum = value.toDouble();
+    if (archive.try_read("counted", value)) state.counted = value.toInt();
+    if (archive.try_read("sessions", value)) state.sessions = nlohmann::json::parse(value.toStringRef());
   } catch (const c10::Error& e) {
     throw InputError(Problem{path, "checkpoint", e.what_without_backtrace(), "a checkpoint of the same network",
                              "give another --run folder, or remove the file to start anew"});

@@ -1,12 +1,12 @@
 #pragma once
 // The state of a training run on disk. Private to training/: brings in torch.
 
+#include <torch/nn/module.h>
 #include <torch/optim/adamw.h>
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
-
-#include "models/unet.hpp"
 
 namespace cryored {
 
@@ -16,14 +16,18 @@ struct RunState {
   std::string init;       ///< SHA-256 of the weights the run was started from; empty: random
   double best = -1e300;   ///< best validation objective so far
   std::int64_t best_step = 0;
-  std::int64_t stale = 0;  ///< validations since then
+  std::int64_t stale = 0;                             ///< validations since then
+  double loss_sum = 0;                                ///< over the steps since the last validation
+  std::int64_t counted = 0;                           ///< those steps
+  nlohmann::json sessions = nlohmann::json::array();  ///< as RunReport::sessions
 };
 
-/// Writes atomically.
-void save_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser,
-                     const RunState& state);
+/// Writes atomically; throws SystemError.
+void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
+                     torch::optim::AdamW& optimiser, const RunState& state);
 
 /// Throws InputError when the file is no checkpoint of this network.
-RunState load_checkpoint(const std::string& path, UNet3d& network, UNet3d& average, torch::optim::AdamW& optimiser);
+RunState load_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
+                         torch::optim::AdamW& optimiser);
 
 }  // namespace cryored

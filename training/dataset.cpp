@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -59,7 +60,7 @@ Map turned(const Map& map, int which, int dx, int dy, int dz) {
   return out;
 }
 
-PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule) : rule_(rule) {
+PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel) : rule_(rule) {
   std::vector<std::string> files;
   if (fs::is_directory(folder))
     for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -70,7 +71,21 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
   for (const auto& file : files) {
     shards_.emplace_back(file);
     ids_.push_back(cryored::structure_id(file));
-    for (std::size_t r = 0; r < shards_.back().size(); ++r) entries_.push_back({shards_.size() - 1, r});
+    const PairShard& shard = shards_.back();
+    const double found = shard.voxel() > 0 ? shard.voxel() : voxel;
+    if (!(found > 0))
+      throw InputError(Problem{file, "voxel size", "not stated in this older shard", "one in A",
+                               "give --voxel, 2.5 unless cryored-pairs was told otherwise, or make the pairs anew"});
+    if (voxel_ > 0 && std::abs(found - voxel_) > 1e-3 * voxel_)
+      throw InputError(Problem{file, "voxel size", std::to_string(found) + " A",
+                               std::to_string(voxel_) + " A, as in " + files.front(),
+                               "one network serves one voxel size: train a network for each"});
+    // Stored as float32; six decimals are what was meant.
+    if (voxel_ <= 0) voxel_ = std::round(found * 1e6) / 1e6;
+    for (std::size_t r = 0; r < shard.size(); ++r) {
+      by_box_[shard.box()].push_back(entries_.size());
+      entries_.push_back({shards_.size() - 1, r});
+    }
   }
   if (entries_.empty())
     throw InputError(Problem{folder, "training pairs", "none", "shards *.pairs of this part of the structures",
@@ -91,10 +106,27 @@ Example PairDataset::example(std::size_t i) const {
   return {std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution};
 }
 
-Example PairDataset::augmented(std::uint64_t seed, std::uint64_t draw) const {
+std::vector<std::size_t> PairDataset::boxes() const {
+  std::vector<std::size_t> boxes;
+  for (const auto& [box, entries] : by_box_) boxes.push_back(box);
+  return boxes;
+}
+
+Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw) const {
+  const std::vector<std::size_t>* group = &by_box_.begin()->second;
+  if (by_box_.size() > 1) {
+    // As likely as the pairs of a box are many.
+    std::mt19937_64 choice((seed + 1) * 0xD1B54A32D192ED03ull + step);
+    std::size_t at = choice() % entries_.size();
+    for (const auto& [box, entries] : by_box_) {
+      group = &entries;
+      if (at < entries.size()) break;
+      at -= entries.size();
+    }
+  }
   std::mt19937_64 rng(seed * 0x9E3779B97F4A7C15ull + draw);
   const auto below = [&](int n) { return static_cast<int>(rng() % static_cast<std::uint64_t>(n)); };
-  Example e = example(rng() % entries_.size());
+  Example e = example((*group)[rng() % group->size()]);
   const int n = static_cast<int>(e.input.nx), which = below(24);
   const int kind = below(10), reach = kind < 7 ? 2 : kind < 9 ? n / 8 : n / 2;
   const int dx = below(2 * reach + 1) - reach, dy = below(2 * reach + 1) - reach, dz = below(2 * reach + 1) - reach;

@@ -3,6 +3,7 @@
 // is always the same for the same list of shards.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,18 +21,22 @@ struct Example {
 class PairDataset {
  public:
   enum class Part { training, validation };
-  /// All shards below `folder` whose structure belongs to `part`; throws InputError when there are none.
-  PairDataset(const std::string& folder, Part part, Normalisation rule);
+  /// All shards below `folder` whose structure belongs to `part`. `voxel`: the voxel size (A) of shards that do
+  /// not state theirs; 0 refuses those. Throws InputError when there are no shards or their voxel sizes differ.
+  PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel = 0);
 
   std::size_t pairs() const { return entries_.size(); }
   std::size_t shards() const { return shards_.size(); }
   std::vector<std::string> structures() const;
+  double voxel() const { return voxel_; }  ///< A
+  std::vector<std::size_t> boxes() const;  ///< in voxels, ascending
 
   /// Pair i as it is, scaled.
   Example example(std::size_t i) const;
   /// A pair drawn by `draw`, turned by one of the 24 rotations of the cube (no mirror: proteins
-  /// have a hand) and moved, sometimes across the edge as blocks of large maps are.
-  Example augmented(std::uint64_t seed, std::uint64_t draw) const;
+  /// have a hand) and moved, sometimes across the edge as blocks of large maps are. Where there are several
+  /// boxes, `step` alone decides which: pairs of one step can be stacked.
+  Example augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw) const;
 
  private:
   struct Entry {
@@ -41,6 +46,8 @@ class PairDataset {
   std::vector<PairShard> shards_;
   std::vector<std::string> ids_;
   std::vector<Entry> entries_;
+  std::map<std::size_t, std::vector<std::size_t>> by_box_;  ///< box: its entries
+  double voxel_ = 0;
 };
 
 /// Copy of a cubic map turned by rotation `which` (0 .. 23) of the cube and moved cyclically.

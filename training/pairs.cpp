@@ -337,6 +337,7 @@ std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptio
     const auto inside = [&](double s) { return s < cut ? 1.0 : 0.0; };
     for (int h = 0; h < 2; ++h) {
       TrainingPair pair;
+      pair.voxel = options.voxel;
       pair.input = filtered(found[h].map, inside);
       pair.target = filtered(truth, inside);
       pair.cut = cut;

@@ -28,6 +28,7 @@ struct PairOptions {
 
 struct TrainingPair {
   Map input, target;              ///< box^3, same grey scale
+  double voxel = 0;               ///< A; 0 in shards of before 0.2, which do not state it
   int cut = 0;                    ///< shell of the hard cut, coefficients at or beyond it are zero
   double nominal_resolution = 0;  ///< A, half-map FSC 0.143
   double median_error = 0;        ///< degrees, most likely candidate against the truth
@@ -38,7 +39,8 @@ struct TrainingPair {
 /// Pairs of one structure for one seed: 2 * rounds of them (deterministic).
 std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptions& options, std::uint64_t seed);
 
-/// Writes a shard of pairs atomically: float16 maps with their numbers. Layout in pairs_file.cpp.
+/// Writes a shard of pairs of one box and voxel size atomically: float16 maps with their numbers. Layout in
+/// pairs_file.cpp. Throws UsageError when boxes or voxel sizes differ, or a voxel size is missing.
 void write_pairs(const std::string& path, const std::vector<TrainingPair>& pairs, const std::string& structure_id);
 
 /// Reader of a shard. Throws InputError for a file that is not one.
@@ -46,11 +48,15 @@ class PairShard {
  public:
   explicit PairShard(const std::string& path);
   std::size_t size() const { return count_; }
+  std::size_t box() const { return box_; }
+  double voxel() const { return voxel_; }  ///< A; 0 when the shard does not state it
+  const std::string& path() const { return path_; }
   TrainingPair read(std::size_t i) const;
 
  private:
   std::string path_;
-  std::size_t count_ = 0, record_bytes_ = 0, box_ = 0;
+  std::size_t count_ = 0, head_bytes_ = 0, record_bytes_ = 0, box_ = 0;
+  double voxel_ = 0;
 };
 
 }  // namespace cryored

@@ -96,6 +96,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
     const RequestArrays arrays = open_arrays(request);
     const Map map = unregularised_map(request, arrays, red_weights(request, arrays));
     TrainingPair pair;
+    pair.voxel = options.voxel;
     pair.cut = cut_shell(request);
     const HalfTransform input = cut_transform(map, pair.cut);
     HalfTransform target = cut_transform(truth, pair.cut);

@@ -1,173 +1,239 @@
 #include "training/trainer.hpp"
 
-#include <ATen/autocast_mode.h>
-#include <torch/torch.h>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/optim/adamw.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <chrono>
 #include <cmath>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <optional>
+#include <thread>
 
 #include "core/base/error.hpp"
-#include "models/unet_weights.hpp"
+#include "core/fourier/fft.hpp"
+#include "models/device.hpp"
+#include "models/torch_device.hpp"
 #include "training/checkpoint.hpp"
-#include "training/validation.hpp"
+#include "training/gradients.hpp"
+#include "training/ranks.hpp"
+#include "training/run_folder.hpp"
+#include "training/run_report.hpp"
+#include "training/store_ranks.hpp"
+#include "training/task.hpp"
 
 namespace cryored {
 namespace fs = std::filesystem;
 namespace {
 
 using torch::Tensor;
+using Clock = std::chrono::steady_clock;
 
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof(text), "%F", std::gmtime(&now));
-  return text;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with("model name") && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
+  return "unknown processor";
 }
 
-/// RAII: mixed precision on the CPU or GPU.
-class Autocast {
- public:
-  Autocast(c10::DeviceType device, bool on) : device_(device), on_(on) {
-    if (!on_) return;
-    at::autocast::set_autocast_enabled(device_, true);
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-  }
-  ~Autocast() {
-    if (!on_) return;
-    at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, false);
-  }
+/// Parameters and buffers.
+std::vector<Tensor> state_tensors(const torch::nn::Module& model) {
+  auto all = model.parameters();
+  for (const auto& b : model.buffers()) all.push_back(b);
+  return all;
+}
 
- private:
-  c10::DeviceType device_;
-  bool on_;
-};
-
-void copy_parameters(UNet3d& from, UNet3d& to) {
+void copy_state(const torch::nn::Module& from, const torch::nn::Module& to) {
   torch::NoGradGuard no_grad;
-  auto source = from->parameters(), target = to->parameters();
+  const auto source = state_tensors(from), target = state_tensors(to);
   for (std::size_t i = 0; i < source.size(); ++i) target[i].copy_(source[i]);
 }
 
-/// The weights a run starts from, if it serves this run.
-LoadedWeights load_init(const TrainOptions& o, double voxel, Normalisation rule) {
-  LoadedWeights start = load_weights(o.init);
-  const auto refuse = [&](const std::string& field, const std::string& found, const std::string& allowed,
-                          const std::string& remedy) {
-    throw InputError(Problem{o.init, field, found, allowed, remedy});
-  };
-  if (!(start.info.architecture == o.network))
-    refuse("architecture", start.info.architecture.name(), o.network.name() + ", the network of this run",
-           "give the file's own --levels and --width, or other weights");
-  if (std::abs(start.info.voxel_size - voxel) > 1e-3 * voxel)
-    refuse("voxel_size_A", std::to_string(start.info.voxel_size), std::to_string(voxel) + ", that of the pairs",
-           "give weights of this voxel size");
-  if (start.info.normalisation != rule)
-    refuse("normalisation", to_string(start.info.normalisation), to_string(rule),
-           "give weights that were trained on the same grey scale");
-  return start;
+/// Channels innermost, for images and volumes.
+Tensor channels_last(const Tensor& t) {
+  if (t.dim() == 5) return t.contiguous(at::MemoryFormat::ChannelsLast3d);
+  if (t.dim() == 4) return t.contiguous(at::MemoryFormat::ChannelsLast);
+  return t;
 }
 
-/// The run: data, networks and optimiser, set up and resumed by the constructor.
+/// A machine and how this rank uses it.
+struct Place {
+  torch::Device device = torch::kCPU;
+  std::string hardware;
+  int threads = 1;
+};
+
+Place take_place(const TrainOptions& o, const Ranks& ranks) {
+  // Ranks of one machine share its processors; a launcher that binds them has lowered the number already.
+  const int share = static_cast<int>(std::thread::hardware_concurrency()) / ranks.local_size();
+  const int threads = o.threads > 0 ? o.threads : std::max(1, std::min(torch::get_num_threads(), share));
+  torch::set_num_threads(threads);
+  set_threads(threads);
+  std::string request = o.device;
+  const GpuSurvey survey = request == "cpu" ? GpuSurvey{} : survey_gpus();
+  if (ranks.local_size() > 1 && (request == "cuda" || (request == "auto" && !survey.gpus.empty())))
+    request = "cuda:" + std::to_string(static_cast<std::size_t>(ranks.local_rank()) %
+                                       std::max<std::size_t>(1, survey.gpus.size()));
+  const DeviceChoice choice = choose_device(request, survey);
+  Place place;
+  place.device = prepare_device(choice);
+  place.hardware = choice.cuda ? choice.text : processor_name();
+  place.threads = threads;
+  return place;
+}
+
+/// The run: task, networks and optimiser, set up and resumed by the constructor.
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, const std::function<void(const std::string&)>& progress);
-  void run();
+  Trainer(const TrainOptions& options, Ranks& ranks, const std::function<void(const TrainProgress&)>& progress);
+  TrainEnd run();
 
  private:
-  Batch load(std::int64_t step) const;
+  struct Part {
+    Tensors batch;
+    double share;  ///< of the mean over the whole batch
+  };
+  void check_options() const;
+  void resume();
+  std::vector<Part> load(std::int64_t step) const;
   double learning_rate(std::int64_t step) const;
-  double one_step(const Batch& batch, double rate);
+  StepFigures one_step(const std::vector<Part>& parts, double rate);
   void update_average();
+  void report(double rate, const std::string& validation) const;
   /// Validates, logs, and keeps weights and checkpoint.
   void check(double loss, double rate);
-  WeightsInfo describe(const Validation& v) const;
+  void save();
+  nlohmann::json session() const;
+  nlohmann::json settings() const;
+  /// What stands in the weights file: settings and data.
+  nlohmann::json training_record() const;
 
   const TrainOptions& o_;
-  const std::function<void(const std::string&)>& progress_;
-  torch::Device device_;
-  static constexpr double voxel_ = 2.5;
-  static constexpr Normalisation rule_ = Normalisation::contrast;
-  PairDataset training_, held_out_;
-  std::vector<Example> validation_;
-  UNet3d network_{nullptr}, average_{nullptr};
+  Ranks& ranks_;
+  const std::function<void(const TrainProgress&)>& progress_;
+  std::optional<RunFolder> folder_;  ///< rank 0
+  Place place_;
+  std::unique_ptr<TrainingTask> task_;
+  TaskDescription description_;
+  std::shared_ptr<torch::nn::Module> model_, average_;
   std::optional<torch::optim::AdamW> optimiser_;
-  std::optional<ShellLoss> loss_;
-  std::string checkpoint_, log_;
+  std::optional<RunLog> log_;  ///< rank 0
+  std::string checkpoint_;
   RunState state_;
-  std::string init_name_;
-  std::chrono::steady_clock::time_point begin_;
+  Clock::time_point session_ = Clock::now(), begin_;
+  double step_seconds_ = 0;  ///< without validations
   std::int64_t first_ = 0;
 };
 
-Trainer::Trainer(const TrainOptions& o, const std::function<void(const std::string&)>& progress)
-    : o_(o),
-      progress_(progress),
-      device_(o.device),
-      training_(o.pairs, PairDataset::Part::training, rule_),
-      held_out_(o.pairs, PairDataset::Part::validation, rule_),
-      checkpoint_(o.run + "/checkpoint.pt"),
-      log_(o.run + "/log.jsonl") {
-  fs::create_directories(o.run);
+Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(const TrainProgress&)>& progress)
+    : o_(o), ranks_(ranks), progress_(progress), checkpoint_(o.run + "/checkpoint.pt") {
+  check_options();
+  if (ranks.first()) folder_.emplace(o.run);
+  place_ = take_place(o, ranks);
   torch::manual_seed(o.seed);
-  for (int i = 0; i < o.validation_pairs; ++i)  // spread over structures, the same ones for the same shards
-    validation_.push_back(held_out_.example(static_cast<std::size_t>(i) * held_out_.pairs() /
-                                            static_cast<std::size_t>(o.validation_pairs)));
-  network_ = UNet3d(o.network);
-  average_ = UNet3d(o.network);
-  if (!o.init.empty()) {
-    LoadedWeights start = load_init(o, voxel_, rule_);
-    copy_parameters(start.network, network_);
-    state_.init = start.info.sha256;
-    init_name_ = start.info.name;
-  }
-  network_->to(device_);
-  average_->to(device_);
-  copy_parameters(network_, average_);
-  optimiser_.emplace(network_->parameters(), torch::optim::AdamWOptions(o.learning_rate).weight_decay(o.weight_decay));
-  loss_.emplace(static_cast<std::int64_t>(validation_[0].input.nx), device_);
-  if (fs::exists(checkpoint_)) {
+  task_ = make_task(o, place_.device);
+  description_ = task_->description();
+  model_ = task_->new_model();
+  average_ = task_->new_model();
+  if (!o.init.empty()) state_.init = task_->read_weights(o.init, *model_);
+  model_->to(place_.device);
+  average_->to(place_.device);
+  broadcast_tensors(state_tensors(*model_), ranks);
+  copy_state(*model_, *average_);
+  optimiser_.emplace(model_->parameters(), torch::optim::AdamWOptions(o.learning_rate).weight_decay(o.weight_decay));
+  resume();
+  if (o.channels_last)
+    for (auto* model : {model_.get(), average_.get()})
+      for (auto& p : model->parameters()) p.set_data(channels_last(p.data()));
+  if (ranks.first()) log_.emplace(o.run, state_.step);
+  first_ = state_.step;
+}
+
+void Trainer::check_options() const {
+  const int parts = o_.accumulate * ranks_.size();
+  if (o_.batch % parts != 0)
+    throw UsageError(Problem{"--batch", "", std::to_string(o_.batch),
+                             "a multiple of " + std::to_string(parts) + ", ranks times --accumulate",
+                             "the batch is what all ranks together take in a step: give one that can be shared out"});
+}
+
+void Trainer::resume() {
+  // Rank 0 alone looks, so that all do the same; the others then read the same file.
+  char there = static_cast<char>(ranks_.first() && fs::exists(checkpoint_));
+  ranks_.broadcast(&there, 1);
+  if (there != 0) {
     const std::string asked = state_.init;
-    state_ = load_checkpoint(checkpoint_, network_, average_, *optimiser_);
+    state_ = load_checkpoint(checkpoint_, *model_, *average_, *optimiser_);
     if (!asked.empty() && asked != state_.init)
       throw InputError(Problem{checkpoint_, "start of the run",
                                state_.init.empty() ? "random weights" : "weights of SHA-256 " + state_.init,
                                "those of --init, SHA-256 " + asked, "give another --run folder, or leave --init away"});
+    std::int64_t step = state_.step;
+    ranks_.broadcast(&step, sizeof step);
+    if (step != state_.step)
+      throw SystemError(Problem{checkpoint_, "step", std::to_string(state_.step), std::to_string(step) + ", as rank 0",
+                                "give a --run folder that all ranks see alike"});
+    if (state_.step > 0 && state_.sessions.empty())
+      state_.sessions.push_back({{"from_step", 0}, {"to_step", state_.step}, {"command", "(not recorded)"}});
   }
-  first_ = state_.step;
+  // Written only when all have read.
+  ranks_.broadcast(&there, 1);
+  state_.sessions.push_back(session());
 }
 
-Batch Trainer::load(std::int64_t step) const {
-  std::vector<Example> examples;
-  for (int b = 0; b < o_.batch; ++b)
-    examples.push_back(training_.augmented(o_.seed, static_cast<std::uint64_t>(step * o_.batch + b)));
-  return stack(examples);
+nlohmann::json Trainer::session() const {
+  return {{"from_step", state_.step},         {"to_step", state_.step},           {"seconds", 0.0},
+          {"command", o_.provenance.command}, {"version", o_.provenance.version}, {"commit", o_.provenance.commit},
+          {"hardware", place_.hardware},      {"threads", place_.threads},        {"ranks", ranks_.size()},
+          {"engine", ranks_.engine()}};
+}
+
+std::vector<Trainer::Part> Trainer::load(std::int64_t step) const {
+  const int parts = o_.accumulate * ranks_.size(), size = o_.batch / parts;
+  std::vector<Part> mine;
+  for (int a = 0; a < o_.accumulate; ++a) {
+    std::vector<Tensors> examples;
+    for (int b = 0; b < size; ++b)
+      examples.push_back(
+          task_->source().draw({o_.seed, step, (ranks_.rank() * o_.accumulate + a) * size + b, o_.batch}));
+    mine.push_back({stack_examples(examples), 1.0 / parts});
+  }
+  return mine;
 }
 
 double Trainer::learning_rate(std::int64_t step) const {
-  const double ramp = std::min(1.0, static_cast<double>(step + 1) / 200);
+  const double ramp =
+      o_.warm_up > 0 ? std::min(1.0, static_cast<double>(step + 1) / static_cast<double>(o_.warm_up)) : 1;
+  if (!o_.cosine) return o_.learning_rate * ramp;
   const double phase = static_cast<double>(step) / static_cast<double>(o_.steps);
   return o_.learning_rate * ramp * (0.01 + 0.99 * 0.5 * (1 + std::cos(M_PI * phase)));
 }
 
-double Trainer::one_step(const Batch& batch, double rate) {
+StepFigures Trainer::one_step(const std::vector<Part>& parts, double rate) {
   for (auto& group : optimiser_->param_groups()) group.options().set_lr(rate);
-  Tensor output;
-  {
-    const Autocast autocast(device_.type(), o_.bf16);
-    output = network_->forward(batch.input.to(device_));
-  }
-  const Tensor l = (*loss_)(output.to(torch::kFloat), batch.target.to(device_), batch.cut.to(device_));
   optimiser_->zero_grad();
-  l.backward();
-  torch::nn::utils::clip_grad_norm_(network_->parameters(), 1.0);
+  StepFigures figures;
+  for (const Part& part : parts) {
+    Tensors batch;
+    for (const auto& t : part.batch) {
+      const Tensor there = t.to(place_.device);
+      batch.push_back(o_.channels_last ? channels_last(there) : there);
+    }
+    const Tensor l = task_->loss(*model_, batch, o_.bf16) * part.share;
+    l.backward();
+    figures.loss += l.item<double>();
+  }
+  figures.stop = o_.stop && o_.stop();
+  sum_over_ranks(model_->parameters(), figures, ranks_);
+  torch::nn::utils::clip_grad_norm_(model_->parameters(), 1.0);
   optimiser_->step();
-  return l.item<double>();
+  return figures;
 }
 
 void Trainer::update_average() {
@@ -175,99 +241,153 @@ void Trainer::update_average() {
   // From random weights the average begins short, so as to forget them.
   const auto step = static_cast<double>(state_.step);
   const double decay = state_.init.empty() ? std::min(o_.average, (1.0 + step) / (10.0 + step)) : o_.average;
-  auto source = network_->parameters(), target = average_->parameters();
+  auto source = model_->parameters(), target = average_->parameters();
   for (std::size_t i = 0; i < source.size(); ++i) target[i].lerp_(source[i], 1 - decay);
+  const auto now = model_->buffers(), kept = average_->buffers();
+  for (std::size_t i = 0; i < now.size(); ++i) kept[i].copy_(now[i]);
 }
 
-WeightsInfo Trainer::describe(const Validation& v) const {
-  WeightsInfo info;
-  info.name = "denoiser-2.5A";
-  info.licence = "CC0-1.0";
-  info.date = today();
-  info.voxel_size = voxel_;
-  info.block = static_cast<int>(validation_[0].input.nx);
-  info.normalisation = rule_;
-  info.training = {{"steps", state_.step},
-                   {"of", o_.steps},
-                   {"init_sha256", state_.init.empty() ? nlohmann::json() : nlohmann::json(state_.init)},
-                   {"batch", o_.batch},
-                   {"seed", o_.seed},
-                   {"bf16", o_.bf16},
-                   {"learning_rate", o_.learning_rate},
-                   {"pairs", training_.pairs()},
-                   {"structures", training_.structures().size()},
-                   {"validation_structures", held_out_.structures()},
-                   {"task", "unregularised half-map to sharp truth cut at the same shell"}};
-  info.metrics = {{"validation_pairs", validation_.size()},
-                  {"fsc_in", v.fsc_in},
-                  {"fsc_out", v.fsc_out},
-                  {"worst_shell", v.worst_shell},
-                  {"shells", "15 A to the cut"}};
-  return info;
+nlohmann::json Trainer::settings() const {
+  return {{"optimiser", "AdamW"},
+          {"steps", state_.step},
+          {"of", o_.steps},
+          {"init_sha256", state_.init.empty() ? nlohmann::json() : nlohmann::json(state_.init)},
+          {"batch", o_.batch},
+          {"accumulate", o_.accumulate},
+          {"seed", o_.seed},
+          {"bf16", o_.bf16},
+          {"learning_rate", o_.learning_rate},
+          {"warm_up", o_.warm_up},
+          {"schedule", o_.cosine ? "cosine" : "constant"},
+          {"weight_decay", o_.weight_decay},
+          {"average", o_.average}};
+}
+
+nlohmann::json Trainer::training_record() const {
+  nlohmann::json record = task_->source().description();
+  record.update(settings());
+  record["commit"] = o_.provenance.commit;
+  return record;
+}
+
+void Trainer::report(double rate, const std::string& validation) const {
+  if (!ranks_.first() || !progress_) return;
+  const auto done = static_cast<double>(state_.step - first_);
+  TrainProgress p;
+  p.step = state_.step;
+  p.of = o_.steps;
+  p.loss = state_.counted > 0 ? state_.loss_sum / static_cast<double>(state_.counted) : 0;
+  p.rate = rate;
+  if (done > 0) {
+    p.examples_per_second = step_seconds_ > 0 ? done * o_.batch / step_seconds_ : 0;
+    p.seconds_left = seconds_since(begin_) / done * static_cast<double>(o_.steps - state_.step);
+  }
+  p.validation = validation;
+  progress_(p);
 }
 
 void Trainer::check(double loss, double rate) {
-  const Validation v = validate(average_, validation_, *loss_, voxel_, device_);
+  // Rank 0 judges for all.
+  Judgement v;
+  if (ranks_.first()) v = task_->validate(*average_, place_.device);
+  double figures[2] = {v.objective, v.loss};
+  ranks_.broadcast(figures, sizeof figures);
+  v.objective = figures[0];
+  v.loss = figures[1];
   if (!std::isfinite(v.loss))
     throw SystemError(Problem{o_.run, "validation loss at step " + std::to_string(state_.step), "not a finite number",
                               "a training that converges", "lower --rate and begin in another --run folder"});
-  const bool better = v.objective() > state_.best;
+  const bool better = v.objective > state_.best;
   if (better) {
-    state_.best = v.objective();
+    state_.best = v.objective;
     state_.best_step = state_.step;
   }
   state_.stale = better ? 0 : state_.stale + 1;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  const double per_step = state_.step > first_ ? seconds / static_cast<double>(state_.step - first_) : 0;
-  const nlohmann::json line = {{"step", state_.step},
-                               {"of", o_.steps},
-                               {"loss", loss},
-                               {"validation_loss", v.loss},
-                               {"fsc_in", v.fsc_in},
-                               {"fsc_out", v.fsc_out},
-                               {"worst_shell", v.worst_shell},
-                               {"objective", v.objective()},
-                               {"best_step", state_.best_step},
-                               {"rate", rate},
-                               {"seconds_per_step", per_step},
-                               {"seconds_left", per_step * static_cast<double>(o_.steps - state_.step)}};
-  std::ofstream(log_, std::ios::app) << line.dump() << "\n";
-  progress_(line.dump());
+  state_.counted = 0;
+  state_.loss_sum = 0;
+  if (!ranks_.first()) return;
+  const auto done = static_cast<double>(state_.step - first_);
+  const double per_step = done > 0 ? seconds_since(begin_) / done : 0;
+  nlohmann::json line = {{"step", state_.step},
+                         {"of", o_.steps},
+                         {"loss", loss},
+                         {"validation_loss", v.loss},
+                         {"objective", v.objective},
+                         {"best_step", state_.best_step},
+                         {"rate", rate},
+                         {"seconds_per_step", per_step},
+                         {"examples_per_second", step_seconds_ > 0 ? done * o_.batch / step_seconds_ : 0},
+                         {"seconds_left", per_step * static_cast<double>(o_.steps - state_.step)}};
+  line.update(v.figures);
+  log_->append(line);
+  report(rate, line.dump());
   // The checkpoint last: a run that is killed in between does this validation again.
-  if (better || !o_.best) save_weights(o_.run + "/denoiser.crw", average_, describe(v), StoredType::float16);
-  save_checkpoint(checkpoint_, network_, average_, *optimiser_, state_);
+  if (better || !o_.best)
+    task_->write_weights(o_.run + "/" + description_.weights_file, *average_, training_record(), v.figures);
+  save();
+  RunReport r;
+  r.task = description_;
+  r.data = task_->source().description();
+  r.settings = settings();
+  r.sessions = state_.sessions;
+  r.lines = log_->lines();
+  for (const auto& l : r.lines)
+    if (l["step"] == (o_.best ? state_.best_step : state_.step)) r.shipped = l;
+  write_run_report(o_.run, r);
 }
 
-void Trainer::run() {
-  begin_ = std::chrono::steady_clock::now();
+void Trainer::save() {
+  if (!ranks_.first()) return;
+  auto& now = state_.sessions.back();
+  now["to_step"] = state_.step;
+  now["seconds"] = seconds_since(session_);
+  save_checkpoint(checkpoint_, *model_, *average_, *optimiser_, state_);
+}
+
+TrainEnd Trainer::run() {
+  begin_ = Clock::now();
   if (state_.step == 0 && !state_.init.empty()) {
     check(std::nan(""), 0);
-    begin_ = std::chrono::steady_clock::now();
+    begin_ = Clock::now();
   }
   const auto tired = [&] { return o_.patience > 0 && state_.stale >= o_.patience; };
-  if (state_.step >= o_.steps || tired()) return;
+  if (tired()) return TrainEnd::patience;
+  if (state_.step >= o_.steps) return TrainEnd::finished;
   auto next = std::async(std::launch::async, [this, s = state_.step] { return load(s); });
-  double running = 0;
-  std::int64_t counted = 0;
-  while (state_.step < o_.steps && !tired()) {
-    const Batch batch = next.get();
+  bool stop = false;
+  while (state_.step < o_.steps && !tired() && !stop) {
+    const auto start = Clock::now();
+    const std::vector<Part> parts = next.get();
     next = std::async(std::launch::async, [this, s = state_.step + 1] { return load(s); });
     const double rate = learning_rate(state_.step);
-    running += one_step(batch, rate);
+    const StepFigures figures = one_step(parts, rate);
+    state_.loss_sum += figures.loss;
+    ++state_.counted;
+    stop = figures.stop;
     update_average();
-    ++counted;
     ++state_.step;
-    if (state_.step % o_.validate_every && state_.step != o_.steps) continue;
-    check(running / static_cast<double>(counted), rate);
-    running = 0;
-    counted = 0;
+    step_seconds_ += seconds_since(start);
+    if (state_.step % o_.validate_every == 0 || state_.step == o_.steps) {
+      check(state_.loss_sum / static_cast<double>(state_.counted), rate);
+    } else {
+      report(rate, {});
+      if (stop || (o_.save_every > 0 && state_.step % o_.save_every == 0)) save();
+    }
   }
+  if (tired()) return TrainEnd::patience;
+  return state_.step >= o_.steps ? TrainEnd::finished : TrainEnd::stopped;
 }
 
 }  // namespace
 
-void train(const TrainOptions& options, const std::function<void(const std::string&)>& progress) {
-  Trainer(options, progress).run();
+TrainEnd train(const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress) {
+  const Launch launch = launched();
+  const auto ranks = launch.launcher == Launcher::mpi        ? join_mpi(options.mpi_library, launch.size)
+                     : launch.launcher == Launcher::torchrun ? join_store(torchrun_variables())
+                                                             : one_process();
+  const TrainEnd end = Trainer(options, *ranks, progress).run();
+  ranks->finish();
+  return end;
 }
 
 }  // namespace cryored

@@ -1,53 +1,77 @@
 #pragma once
-// Training of the denoiser on pairs of half-maps and truth.
+// Training of a network: what cryored train hands over. Free of torch; training/task.hpp is what a new kind
+// of training implements.
 
 #include <cstdint>
 #include <functional>
 #include <string>
 
 #include "models/unet_config.hpp"
-#include "models/weights_file.hpp"
-#include "training/dataset.hpp"
 
 namespace cryored {
 
+/// What produced a result, for the model card.
+struct Provenance {
+  std::string version, commit, command;
+};
+
 struct TrainOptions {
-  std::string pairs;  ///< folder of shards
-  std::string run;    ///< folder of the run: checkpoint.pt, log.jsonl, denoiser.crw
-  std::string init;   ///< weights file that network and moving average start from; empty: random
-  UNetConfig network;
-  std::int64_t steps = 10000;  ///< total, over all resumptions
-  int batch = 2;
-  double learning_rate = 1e-3;  ///< peak; linear warm-up over 200 steps, cosine to 1 % at the end
+  std::string task = "denoise";  ///< one of the tasks of make_task()
+  std::string run;               ///< folder of the run: checkpoint, log, curves, weights, model card
+  std::string init;              ///< weights file that network and moving average start from; empty: random
+  std::int64_t steps = 10000;    ///< total, over all resumptions
+  int batch = 2;                 ///< examples a step in all, whatever the number of ranks and parts
+  int accumulate = 1;            ///< parts in which a rank computes its share of the batch, to save memory
+  double learning_rate = 1e-3;   ///< peak; linear warm-up, then cosine to 1 % at the end, or constant
+  std::int64_t warm_up = 200;    ///< steps
+  bool cosine = true;
   double weight_decay = 1e-4;
-  double average = 0.999;  ///< decay of the moving average of the weights, which is what is shipped
-  bool bf16 = true;        ///< mixed precision: convolutions in bf16, sums in float32
+  double average = 0.999;      ///< decay of the moving average of the weights, which is what is shipped
+  bool bf16 = true;            ///< mixed precision: convolutions in bf16, sums in float32
+  bool channels_last = false;  ///< channels innermost in memory
   std::uint64_t seed = 1;
-  std::int64_t validate_every = 500;
-  int validation_pairs = 48;
-  bool best = true;            ///< denoiser.crw holds the weights of the best validation, else of the last
+  std::int64_t validate_every = 500;  ///< steps; the checkpoint is written then, too
+  std::int64_t save_every = 0;        ///< steps between further checkpoints; 0: none
+  int validation_examples = 48;
+  bool best = true;            ///< the weights file holds the weights of the best validation, else of the last
   std::int64_t patience = 0;   ///< stop after so many validations without a better one; 0: never
-  std::string device = "cpu";  ///< "cpu" or "cuda"
+  std::string device = "cpu";  ///< "cpu", "cuda" (of several ranks of a machine each takes its own) or "cuda:N"
+  int threads = 0;             ///< of this process; 0: all
+  std::string mpi_library;     ///< libcryored_mpi.so, loaded when a launcher has started several ranks
+  Provenance provenance;
+  std::function<bool()> stop = {};  ///< asked at every step; true: write a checkpoint and end
+
+  /// Task denoise.
+  struct Denoise {
+    std::string pairs;  ///< folder of shards
+    double voxel = 0;   ///< A, of shards that do not state theirs; 0: refuse those
+    UNetConfig network;
+  } denoise;
 };
 
-/// Over the validation pairs, shells from 15 A to the cut.
-struct Validation {
-  double fsc_in = 0, fsc_out = 0;  ///< mean FSC to the truth of the input and of the output
-  double worst_shell = 0;          ///< most negative change of any shell, averaged over pairs first; at most 0
-  double loss = 0;
-
-  /// What the best weights are chosen by, larger is better: mean gain of the FSC, less what the
-  /// worst shell loses.
-  double objective() const { return fsc_out - fsc_in + worst_shell; }
+/// Where a run stands, after every step; on rank 0 only.
+struct TrainProgress {
+  std::int64_t step = 0, of = 0;
+  double loss = 0;  ///< mean since the last validation
+  double rate = 0;
+  double examples_per_second = 0;  ///< this session, validations left out
+  double seconds_left = 0;         ///< validations included
+  std::string validation;          ///< the line added to log.jsonl where there was a validation
 };
+
+enum class TrainEnd { finished, patience, stopped };
 
 /// Trains, resuming from run/checkpoint.pt when it is there; on the CPU a killed run resumes to
-/// the same weights bit for bit as long as the shards are the same. Reports every validation
-/// through `progress` (one JSON object, also appended to log.jsonl) and leaves run/denoiser.crw.
+/// the same weights bit for bit as long as the data, the number of threads and of ranks are the same.
+///
+/// Leaves in `run`: log.jsonl (a line per validation), curves.json, curves.html, the weights (denoiser.crw)
+/// and their model card (denoiser.md). Started by mpirun, srun or torchrun-style variables with several ranks, each
+/// calls this; rank 0 writes. See docs/training.md.
 ///
 /// A run with `init` is validated before its first step, so that with `best` the result is never worse
-/// (on the validation pairs) than what it started from. Throws InputError when `init` is damaged or of another
-/// architecture, voxel size or grey scale, and when a checkpoint was started from other weights.
-void train(const TrainOptions& options, const std::function<void(const std::string& json)>& progress);
+/// (on the validation examples) than what it started from. Throws InputError when data or `init` do not fit the run
+/// or are damaged, when a checkpoint was started from other weights, UsageError for a batch that cannot be
+/// shared out, SystemError when another process trains in the folder, or when the loss is no longer finite.
+TrainEnd train(const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress);
 
 }  // namespace cryored

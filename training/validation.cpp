@@ -1,10 +1,12 @@
 #include "training/validation.hpp"
 
-#include <torch/torch.h>
+#include <torch/fft.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
 
 namespace cryored {
@@ -27,15 +29,8 @@ Map map_of(const Tensor& t) {
 
 }  // namespace
 
-Batch stack(const std::vector<Example>& examples) {
-  std::vector<Tensor> in, out;
-  std::vector<std::int64_t> cut;
-  for (const auto& e : examples) {
-    in.push_back(tensor_of(e.input));
-    out.push_back(tensor_of(e.target));
-    cut.push_back(e.cut);
-  }
-  return {torch::stack(in), torch::stack(out), torch::tensor(cut)};
+std::vector<Tensor> tensors_of(const Example& example) {
+  return {tensor_of(example.input), tensor_of(example.target), torch::tensor(static_cast<std::int64_t>(example.cut))};
 }
 
 ShellLoss::ShellLoss(std::int64_t box, torch::Device device) : shells_(box / 2 + 1) {
@@ -62,29 +57,39 @@ Tensor ShellLoss::shell_sums(const Tensor& maps) const {
   return torch::zeros({maps.size(0), shells_ + 1}, flat.options()).index_add(1, index_, flat).narrow(1, 0, shells_);
 }
 
-Validation validate(UNet3d& network, const std::vector<Example>& examples, const ShellLoss& loss, double voxel_size,
+const ShellLoss& ShellLosses::of(std::int64_t box) { return losses_.try_emplace(box, box, device_).first->second; }
+
+Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, ShellLosses& losses, double voxel_size,
                     torch::Device device) {
   torch::NoGradGuard no_grad;
   Validation v;
-  std::vector<double> change, count;
+  std::size_t largest = 0;
+  for (const auto& e : examples) largest = std::max(largest, e.input.nx);
+  std::vector<double> change(largest / 2 + 2), count(largest / 2 + 2);
   double shells = 0;
   for (const auto& e : examples) {
-    const Batch b = stack({e});
-    const Tensor output = network->forward(b.input.to(device));
-    v.loss += loss(output, b.target.to(device), b.cut.to(device)).item<double>() / static_cast<double>(examples.size());
-    const auto before = fsc(e.input, e.target), after = fsc(map_of(output), e.target);
+    const auto parts = tensors_of(e);
     const auto box = e.input.nx;
-    change.resize(before.size());
-    count.resize(before.size());
+    const Tensor output = network.forward(parts[0].unsqueeze(0).to(device));
+    v.loss += losses
+                  .of(static_cast<std::int64_t>(box))(output, parts[1].unsqueeze(0).to(device),
+                                                      parts[2].unsqueeze(0).to(device))
+                  .item<double>() /
+              static_cast<double>(examples.size());
+    const auto before = fsc(e.input, e.target), after = fsc(map_of(output), e.target);
     for (auto s = static_cast<std::size_t>(std::ceil(static_cast<double>(box) * voxel_size / 15));
          static_cast<int>(s) < e.cut; ++s) {
+      const std::size_t same = (s * largest + box / 2) / box;  // the shell of the largest box at this resolution
       v.fsc_in += before[s];
       v.fsc_out += after[s];
-      change[s] += after[s] - before[s];
-      count[s] += 1;
+      change[same] += after[s] - before[s];
+      count[same] += 1;
       shells += 1;
     }
   }
+  if (shells == 0)
+    throw InputError(Problem{"validation pairs", "cut", "none reaches 15 A", "pairs with shells beyond 15 A",
+                             "make pairs of a larger box, or of later iterations"});
   v.fsc_in /= shells;
   v.fsc_out /= shells;
   for (std::size_t s = 0; s < change.size(); ++s)

@@ -1,22 +1,29 @@
 #pragma once
-// What training minimises and what validation measures. Private to training/: brings in torch.
+// What training of the denoiser minimises and what its validation measures. Private to training/: brings in torch.
 
 #include <torch/types.h>
 
-#include <nlohmann/json.hpp>
+#include <map>
 #include <vector>
 
 #include "models/unet.hpp"
 #include "training/dataset.hpp"
-#include "training/trainer.hpp"
 
 namespace cryored {
 
-/// Examples as the network takes them: maps [batch, 1, z, y, x], cut [batch] in shells.
-struct Batch {
-  torch::Tensor input, target, cut;
+/// Over the validation pairs, shells from 15 A to the cut.
+struct Validation {
+  double fsc_in = 0, fsc_out = 0;  ///< mean FSC to the truth of the input and of the output
+  double worst_shell = 0;          ///< most negative change of any shell, averaged over pairs first; at most 0
+  double loss = 0;
+
+  /// What the best weights are chosen by, larger is better: mean gain of the FSC, less what the
+  /// worst shell loses.
+  double objective() const { return fsc_out - fsc_in + worst_shell; }
 };
-Batch stack(const std::vector<Example>& examples);
+
+/// An example as the network takes it: maps [1, z, y, x], the cut in shells as a scalar.
+std::vector<torch::Tensor> tensors_of(const Example& example);
 
 /// Squared error relative to the truth's power, half over the whole map and half as the mean
 /// over shells 1 .. cut - 1. The first alone would train little but the strong low-resolution
@@ -35,8 +42,19 @@ class ShellLoss {
   torch::Tensor index_, number_;
 };
 
-/// The network, in float32, on every example.
-Validation validate(UNet3d& network, const std::vector<Example>& examples, const ShellLoss& loss, double voxel_size,
+/// One ShellLoss for each box, made when first needed.
+class ShellLosses {
+ public:
+  explicit ShellLosses(torch::Device device) : device_(device) {}
+  const ShellLoss& of(std::int64_t box);
+
+ private:
+  torch::Device device_;
+  std::map<std::int64_t, ShellLoss> losses_;
+};
+
+/// The network, in float32, on every example. Shells of different boxes are joined by resolution.
+Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, ShellLosses& losses, double voxel_size,
                     torch::Device device);
 
 }  // namespace cryored

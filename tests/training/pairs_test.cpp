@@ -54,6 +54,9 @@ TEST(Pairs, ShardsRoundTripToHalfPrecision) {
   ASSERT_EQ(shard.size(), 4u);
   const TrainingPair back = shard.read(3);
   EXPECT_EQ(back.cut, pairs[3].cut);
+  EXPECT_EQ(back.voxel, 2.5);
+  EXPECT_EQ(shard.voxel(), 2.5);
+  EXPECT_EQ(shard.box(), 32u);
   EXPECT_EQ(back.half_fsc, pairs[3].half_fsc);
   double error = 0, power = 0;
   for (std::size_t i = 0; i < back.input.size(); ++i) {
@@ -61,6 +64,19 @@ TEST(Pairs, ShardsRoundTripToHalfPrecision) {
     power += std::pow(pairs[3].input.data[i], 2);
   }
   EXPECT_LT(std::sqrt(error / power), 1e-3);
+  // Shards of the first format lack the four bytes of the voxel size in every record.
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(file), {}), old;
+  const std::size_t record = bytes.size() / 4;
+  for (std::size_t r = 0; r < 4; ++r)
+    old += "CRP1" + bytes.substr(r * record + 4, 48) + bytes.substr(r * record + 56, record - 56);
+  std::ofstream(path, std::ios::binary) << old;
+  const PairShard first(path);
+  ASSERT_EQ(first.size(), 4u);
+  EXPECT_EQ(first.voxel(), 0);
+  EXPECT_EQ(first.read(3).input.data, back.input.data);
+  EXPECT_EQ(first.read(3).cut, back.cut);
+
   std::ofstream(path) << "not a shard";
   EXPECT_THROW(PairShard{path}, InputError);
   std::filesystem::remove(path);

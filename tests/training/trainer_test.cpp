@@ -5,13 +5,15 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <set>
 
 #include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/weights_file.hpp"
+#include "tests/training/blob_pairs.hpp"
+#include "training/dataset.hpp"
 #include "training/structures.hpp"
 
 namespace cryored {
@@ -33,34 +35,25 @@ TEST(Dataset, TwentyFourRotationsAreDistinctAndKeepTheCentre) {
   EXPECT_EQ(values.size(), map.size()) << "every voxel once";
 }
 
-/// Blobs and white noise, both cut at shell 8 of box 24: enough to learn from, made in no time.
-std::vector<TrainingPair> blobs(unsigned seed) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal;
-  std::vector<TrainingPair> pairs(4);
-  for (auto& pair : pairs) {
-    Map truth(16, 16, 16), noisy;
-    truth.fill(0);
-    for (int blob = 0; blob < 12; ++blob) {
-      const float cx = 8 + 2 * normal(rng), cy = 8 + 2 * normal(rng), cz = 8 + 2 * normal(rng);
-      for (int z = 0; z < 16; ++z)
-        for (int y = 0; y < 16; ++y)
-          for (int x = 0; x < 16; ++x) {
-            const float dx = static_cast<float>(x) - cx, dy = static_cast<float>(y) - cy,
-                        dz = static_cast<float>(z) - cz;
-            truth(static_cast<std::size_t>(x), static_cast<std::size_t>(y), static_cast<std::size_t>(z)) +=
-                std::exp(-(dx * dx + dy * dy + dz * dz) / 2);
-          }
-    }
-    noisy = truth;
-    for (auto& v : noisy.data) v += 0.2f * normal(rng);
-    pair.input = fourier_resize(noisy, 24);
-    pair.target = fourier_resize(truth, 24);
-    pair.cut = 8;
-    pair.nominal_resolution = 8;
-    pair.half_fsc.assign(13, 0.5f);
+const auto nothing = [](const TrainProgress&) {};
+
+/// Collects the validations.
+auto into(std::vector<nlohmann::json>& lines) {
+  return [&lines](const TrainProgress& p) {
+    if (!p.validation.empty()) lines.push_back(nlohmann::json::parse(p.validation));
+  };
+}
+
+/// Weights of a file, without the metadata.
+std::vector<float> values(const std::string& path) {
+  const auto bytes = read_weights_bytes(path);
+  const WeightsInfo info = parse_weights(bytes, path);
+  std::vector<float> all;
+  for (const auto& tensor : info.tensors) {
+    const auto part = tensor_values(bytes, info, tensor);
+    all.insert(all.end(), part.begin(), part.end());
   }
-  return pairs;
+  return all;
 }
 
 class Training : public ::testing::Test {
@@ -70,28 +63,20 @@ class Training : public ::testing::Test {
     folder_ = fs::temp_directory_path() / ("cryored_trainer_test_" + std::to_string(getpid()));
     fs::remove_all(folder_);
     fs::create_directories(folder_ / "pairs");
-    // Names on either side of the split between training and validation.
-    int training = 0, validation = 0;
-    for (int i = 0; training < 3 || validation < 1; ++i) {
-      const std::string id = "T" + std::to_string(i);
-      int& count = is_validation(id) ? validation : training;
-      if (count >= (is_validation(id) ? 1 : 3)) continue;
-      ++count;
-      write_pairs((folder_ / "pairs" / (id + ".pairs")).string(), blobs(static_cast<unsigned>(i)), id);
-    }
+    test::write_blob_shards((folder_ / "pairs").string());
   }
   void TearDown() override { fs::remove_all(folder_); }
 
   TrainOptions options(const std::string& run, std::int64_t steps) const {
     TrainOptions o;
-    o.pairs = (folder_ / "pairs").string();
+    o.denoise.pairs = (folder_ / "pairs").string();
     o.run = (folder_ / run).string();
-    o.network.levels = 3;
-    o.network.width = 8;
+    o.denoise.network.levels = 3;
+    o.denoise.network.width = 8;
     o.steps = steps;
     o.batch = 1;
     o.validate_every = 4;
-    o.validation_pairs = 2;
+    o.validation_examples = 2;
     o.bf16 = false;
     return o;
   }
@@ -101,20 +86,29 @@ class Training : public ::testing::Test {
 
 TEST_F(Training, StoppedRunResumesBitForBit) {
   TrainOptions whole = options("whole", 8);
-  train(whole, [](const std::string&) {});
+  train(whole, nothing);
   TrainOptions cut = options("cut", 8);
   struct Killed {};
-  EXPECT_THROW(train(cut, [](const std::string&) { throw Killed{}; }), Killed);  // before the first checkpoint
+  EXPECT_THROW(train(cut,
+                     [](const TrainProgress& p) {
+                       if (!p.validation.empty()) throw Killed{};
+                     }),
+               Killed);  // before the first checkpoint
   int lines = 0;
   try {
-    train(cut, [&](const std::string&) {
-      if (++lines == 2) throw Killed{};
+    train(cut, [&](const TrainProgress& p) {
+      if (!p.validation.empty() && ++lines == 2) throw Killed{};
     });
   } catch (const Killed&) {
   }
-  train(cut, [](const std::string&) {});
-  const auto a = read_weights_bytes(whole.run + "/denoiser.crw"), b = read_weights_bytes(cut.run + "/denoiser.crw");
-  EXPECT_EQ(a, b);
+  train(cut, nothing);
+  EXPECT_EQ(values(whole.run + "/denoiser.crw"), values(cut.run + "/denoiser.crw"));
+  const auto steps = [](const std::string& run) {
+    const auto curves = nlohmann::json::parse(std::ifstream(run + "/curves.json"))["curves"];
+    return std::pair{curves["step"], curves["loss"]};
+  };
+  EXPECT_EQ(steps(whole.run).first, nlohmann::json({4, 8}));
+  EXPECT_EQ(steps(whole.run), steps(cut.run)) << "the log holds every validation once";
 }
 
 TEST_F(Training, LossFalls) {
@@ -122,8 +116,10 @@ TEST_F(Training, LossFalls) {
   o.validate_every = 15;
   o.learning_rate = 5e-3;
   o.average = 0.9;
+  std::vector<nlohmann::json> lines;
   std::vector<double> loss;  // on structures that are never trained on
-  train(o, [&](const std::string& line) { loss.push_back(nlohmann::json::parse(line)["validation_loss"]); });
+  train(o, into(lines));
+  for (const auto& line : lines) loss.push_back(line["validation_loss"]);
   ASSERT_EQ(loss.size(), 4u);
   EXPECT_LT(loss.back(), 0.96 * loss.front());
   EXPECT_NO_THROW(verify_weights(o.run + "/denoiser.crw"));
@@ -132,13 +128,13 @@ TEST_F(Training, LossFalls) {
 TEST_F(Training, StartsFromAWeightsFileOfTheSameArchitecture) {
   TrainOptions first = options("first", 8);
   first.learning_rate = 5e-3;
-  train(first, [](const std::string&) {});
+  train(first, nothing);
   const std::string weights = first.run + "/denoiser.crw";
 
   TrainOptions second = options("second", 4);
   second.init = weights;
   std::vector<nlohmann::json> lines;
-  train(second, [&](const std::string& line) { lines.push_back(nlohmann::json::parse(line)); });
+  train(second, into(lines));
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0]["step"], 0);
   const WeightsInfo before = read_weights_info(weights), after = read_weights_info(second.run + "/denoiser.crw");
@@ -147,9 +143,9 @@ TEST_F(Training, StartsFromAWeightsFileOfTheSameArchitecture) {
   EXPECT_EQ(after.training["init_sha256"], before.sha256);
 
   second.run = options("other", 4).run;
-  second.network.width = 16;
+  second.denoise.network.width = 16;
   try {
-    train(second, [](const std::string&) {});
+    train(second, nothing);
     FAIL() << "another architecture was taken";
   } catch (const InputError& e) {
     EXPECT_NE(std::string(e.what()).find("unet3-w8"), std::string::npos) << e.what();
@@ -157,7 +153,7 @@ TEST_F(Training, StartsFromAWeightsFileOfTheSameArchitecture) {
   }
   TrainOptions resumed = options("first", 12);
   resumed.init = weights;
-  EXPECT_THROW(train(resumed, [](const std::string&) {}), InputError) << "that run began at random";
+  EXPECT_THROW(train(resumed, nothing), InputError) << "that run began at random";
 }
 
 TEST_F(Training, KeepsTheBestWeightsAndStopsEarly) {
@@ -165,7 +161,7 @@ TEST_F(Training, KeepsTheBestWeightsAndStopsEarly) {
   good.learning_rate = 5e-3;
   good.average = 0.5;
   good.validate_every = 20;
-  train(good, [](const std::string&) {});
+  train(good, nothing);
 
   // A learning rate that wrecks the network: what it started from stays the best.
   TrainOptions bad = options("bad", 40);
@@ -174,25 +170,159 @@ TEST_F(Training, KeepsTheBestWeightsAndStopsEarly) {
   bad.average = 0;
   bad.patience = 2;
   std::vector<nlohmann::json> lines;
-  train(bad, [&](const std::string& line) { lines.push_back(nlohmann::json::parse(line)); });
+  train(bad, into(lines));
   ASSERT_EQ(lines.size(), 3u) << "two validations without a better one end the run";
   EXPECT_LT(lines[1]["objective"], lines[0]["objective"]);
   EXPECT_EQ(lines[2]["best_step"], 0);
   EXPECT_EQ(read_weights_info(bad.run + "/denoiser.crw").training["steps"], 0);
   lines.clear();
-  train(bad, [&](const std::string& line) { lines.push_back(nlohmann::json::parse(line)); });
+  train(bad, into(lines));
   EXPECT_TRUE(lines.empty()) << "a run that stopped early stays stopped";
 
   bad.run = options("last", 0).run;
   bad.best = false;
-  train(bad, [](const std::string&) {});
+  train(bad, nothing);
   EXPECT_EQ(read_weights_info(bad.run + "/denoiser.crw").training["steps"], 8) << "the last weights, as asked";
+}
+
+TEST_F(Training, StopsWhenAskedAndGoesOn) {
+  TrainOptions whole = options("whole", 8);
+  whole.best = false;
+  train(whole, nothing);
+  TrainOptions stopped = options("stopped", 8);
+  stopped.best = false;
+  int steps = 0;
+  stopped.stop = [&] { return ++steps == 3; };  // between two validations
+  EXPECT_EQ(train(stopped, nothing), TrainEnd::stopped);
+  EXPECT_FALSE(fs::exists(stopped.run + "/denoiser.crw"));
+  stopped.stop = {};
+  std::vector<nlohmann::json> lines;
+  EXPECT_EQ(train(stopped, into(lines)), TrainEnd::finished);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(values(whole.run + "/denoiser.crw"), values(stopped.run + "/denoiser.crw"));
+}
+
+TEST_F(Training, PartsOfABatchAreTheBatch) {
+  std::vector<nlohmann::json> whole, parts;
+  TrainOptions a = options("whole", 8), b = options("parts", 8);
+  a.batch = b.batch = 4;
+  b.accumulate = 4;
+  train(a, into(whole));
+  train(b, into(parts));
+  ASSERT_EQ(whole.size(), parts.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_NEAR(whole[i]["loss"].get<double>(), parts[i]["loss"].get<double>(), 1e-5);
+    EXPECT_NEAR(whole[i]["validation_loss"].get<double>(), parts[i]["validation_loss"].get<double>(), 1e-5);
+  }
+  b.accumulate = 3;
+  b.run = options("uneven", 8).run;
+  EXPECT_THROW(train(b, nothing), UsageError);
+}
+
+TEST_F(Training, ChannelsLastChangesOnlyTheOrderInMemory) {
+  std::vector<nlohmann::json> usual, last;
+  TrainOptions a = options("usual", 4), b = options("last", 4);
+  b.channels_last = true;
+  train(a, into(usual));
+  train(b, into(last));
+  EXPECT_NEAR(usual.at(0)["loss"].get<double>(), last.at(0)["loss"].get<double>(), 1e-5);
+  b.steps = 8;  // and resumes
+  last.clear();
+  EXPECT_EQ(train(b, into(last)), TrainEnd::finished);
+  EXPECT_EQ(last.size(), 1u);
+}
+
+TEST_F(Training, VoxelSizeComesFromTheShards) {
+  for (const auto& entry : fs::directory_iterator(folder_ / "pairs")) {
+    const std::string id = structure_id(entry.path().string());
+    auto pairs = test::blobs(7);
+    for (auto& pair : pairs) pair.voxel = 1.06;
+    write_pairs(entry.path().string(), pairs, id);
+  }
+  TrainOptions o = options("fine", 4);
+  train(o, nothing);
+  const WeightsInfo info = read_weights_info(o.run + "/denoiser.crw");
+  EXPECT_EQ(info.voxel_size, 1.06);
+  EXPECT_EQ(info.name, "denoiser-1.06A");
+  EXPECT_EQ(info.block, 24);
+
+  std::string odd;
+  auto pairs = test::blobs(7);
+  for (int i = 100; odd.empty(); ++i)
+    if (!is_validation("T" + std::to_string(i))) odd = "T" + std::to_string(i);
+  write_pairs((folder_ / "pairs" / (odd + ".pairs")).string(), pairs, odd);
+  try {
+    train(o, nothing);
+    FAIL() << "two voxel sizes were taken";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find(odd + ".pairs"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("1.06"), std::string::npos) << e.what();
+  }
+  pairs[1].voxel = 3;
+  EXPECT_THROW(write_pairs((folder_ / "x.pairs").string(), pairs, "X"), UsageError);
+}
+
+TEST_F(Training, BatchesAreOfOneBox) {
+  std::vector<std::string> ids;
+  for (const auto& entry : fs::directory_iterator(folder_ / "pairs"))
+    ids.push_back(structure_id(entry.path().string()));
+  fs::create_directories(folder_ / "pairs" / "large");
+  for (const auto& id : ids) {
+    auto pairs = test::blobs(3);
+    for (auto& pair : pairs) {
+      pair.input = fourier_resize(pair.input, 32);
+      pair.target = fourier_resize(pair.target, 32);
+      pair.half_fsc.assign(17, 0.5f);
+    }
+    write_pairs((folder_ / "pairs" / "large" / (id + ".pairs")).string(), pairs, id);
+  }
+  const PairDataset data((folder_ / "pairs").string(), PairDataset::Part::training, Normalisation::contrast);
+  ASSERT_EQ(data.boxes(), (std::vector<std::size_t>{24, 32}));
+  std::set<std::size_t> seen;
+  for (std::uint64_t step = 0; step < 20; ++step) {
+    const std::size_t box = data.augmented(1, step, 2 * step).input.nx;
+    EXPECT_EQ(data.augmented(1, step, 2 * step + 1).input.nx, box);
+    seen.insert(box);
+  }
+  EXPECT_EQ(seen.size(), 2u);
+  TrainOptions o = options("boxes", 4);
+  o.batch = 2;
+  EXPECT_EQ(train(o, nothing), TrainEnd::finished);
+  EXPECT_EQ(read_weights_info(o.run + "/denoiser.crw").block, 32);
+}
+
+TEST_F(Training, LeavesCurvesAndAModelCard) {
+  TrainOptions o = options("card", 8);
+  o.provenance = {"0.1.0", "abcdef", "cryored train --run 'a|b'"};
+  train(o, nothing);
+  const auto curves = nlohmann::json::parse(std::ifstream(o.run + "/curves.json"));
+  EXPECT_EQ(curves["curves"]["fsc_out"].size(), 2u);
+  EXPECT_EQ(curves["sessions"][0]["to_step"], 8);
+  const auto text = [](const std::string& path) {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string card = text(o.run + "/denoiser.md"), page = text(o.run + "/curves.html");
+  for (const char* part : {"# Model card of denoiser-2.5A", "commit abcdef", "    cryored train --run 'a|b'",
+                           "structures 3", "batch 1", "fsc out", "## Limits"})
+    EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
+  EXPECT_NE(page.find("<svg"), std::string::npos);
+  EXPECT_NE(page.find("worst shell"), std::string::npos);
+}
+
+TEST_F(Training, OneTrainingInAFolder) {
+  TrainOptions o = options("busy", 8);
+  int refused = 0;
+  train(o, [&](const TrainProgress&) {
+    if (refused++ == 0) EXPECT_THROW(train(o, nothing), SystemError);
+  });
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(Training, NoShardsIsAnError) {
   TrainOptions o = options("none", 4);
-  o.pairs = (folder_ / "empty").string();
-  EXPECT_THROW(train(o, [](const std::string&) {}), InputError);
+  o.denoise.pairs = (folder_ / "empty").string();
+  EXPECT_THROW(train(o, nothing), InputError);
 }
 
 }  // namespace

@@ -1,0 +1,170 @@
+#include "training/denoise_task.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include "core/base/error.hpp"
+#include "models/unet_weights.hpp"
+#include "training/validation.hpp"
+
+namespace cryored {
+namespace {
+
+using torch::Tensor;
+
+constexpr Normalisation kRule = Normalisation::contrast;
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof(text), "%F", std::gmtime(&now));
+  return text;
+}
+
+UNet3dImpl& unet(torch::nn::Module& model) { return dynamic_cast<UNet3dImpl&>(model); }
+
+/// "denoiser-2.5A".
+std::string weights_name(double voxel) {
+  char text[32];
+  std::snprintf(text, sizeof text, "denoiser-%.4gA", voxel);
+  return text;
+}
+
+class HalfMapPairs : public ExampleSource {
+ public:
+  HalfMapPairs(const TrainOptions::Denoise& o)
+      : training(o.pairs, PairDataset::Part::training, kRule, o.voxel),
+        held_out(o.pairs, PairDataset::Part::validation, kRule, o.voxel) {
+    if (std::abs(held_out.voxel() - training.voxel()) > 1e-3 * training.voxel())
+      throw InputError(Problem{o.pairs, "voxel size", std::to_string(held_out.voxel()) + " A in validation shards",
+                               std::to_string(training.voxel()) + " A, as in the training shards",
+                               "one network serves one voxel size: train a network for each"});
+    for (const PairDataset* part : {&training, &held_out})
+      for (const std::size_t box : part->boxes())
+        if (box % static_cast<std::size_t>(o.network.multiple()) != 0)
+          throw InputError(Problem{o.pairs, "box of shards", std::to_string(box),
+                                   "multiples of " + std::to_string(o.network.multiple()) + " for " +
+                                       std::to_string(o.network.levels) + " levels",
+                                   "give fewer --levels, or make pairs of another --box"});
+  }
+
+  Tensors draw(const Draw& d) const override {
+    return tensors_of(training.augmented(d.seed, static_cast<std::uint64_t>(d.step),
+                                         static_cast<std::uint64_t>(d.step * d.batch + d.index)));
+  }
+
+  nlohmann::json description() const override {
+    return {{"pairs", training.pairs()},
+            {"structures", training.structures().size()},
+            {"validation_structures", held_out.structures()},
+            {"voxel_size_A", training.voxel()},
+            {"boxes", training.boxes()},
+            {"task", "unregularised half-map to sharp truth cut at the same shell"}};
+  }
+
+  PairDataset training, held_out;
+};
+
+class DenoiseTask : public TrainingTask {
+ public:
+  DenoiseTask(const TrainOptions& options, torch::Device device)
+      : config_(options.denoise.network), source_(options.denoise), losses_(device), device_(device) {
+    // Spread over structures, the same ones for the same shards.
+    const auto count = static_cast<std::size_t>(options.validation_examples);
+    for (std::size_t i = 0; i < count; ++i)
+      validation_.push_back(source_.held_out.example(i * source_.held_out.pairs() / count));
+  }
+
+  const ExampleSource& source() const override { return source_; }
+
+  std::shared_ptr<torch::nn::Module> new_model() const override { return std::make_shared<UNet3dImpl>(config_); }
+
+  std::string read_weights(const std::string& path, torch::nn::Module& model) const override {
+    LoadedWeights start = load_weights(path);
+    const auto refuse = [&](const std::string& field, const std::string& found, const std::string& allowed,
+                            const std::string& remedy) {
+      throw InputError(Problem{path, field, found, allowed, remedy});
+    };
+    const double voxel = source_.training.voxel();
+    if (!(start.info.architecture == config_))
+      refuse("architecture", start.info.architecture.name(), config_.name() + ", the network of this run",
+             "give the file's own --levels and --width, or other weights");
+    if (std::abs(start.info.voxel_size - voxel) > 1e-3 * voxel)
+      refuse("voxel_size_A", std::to_string(start.info.voxel_size), std::to_string(voxel) + ", that of the pairs",
+             "give weights of this voxel size");
+    if (start.info.normalisation != kRule)
+      refuse("normalisation", to_string(start.info.normalisation), to_string(kRule),
+             "give weights that were trained on the same grey scale");
+    torch::NoGradGuard no_grad;
+    auto from = start.network->parameters(), to = model.parameters();
+    for (std::size_t i = 0; i < from.size(); ++i) to[i].copy_(from[i]);
+    return start.info.sha256;
+  }
+
+  void write_weights(const std::string& path, torch::nn::Module& model, const nlohmann::json& training,
+                     const nlohmann::json& metrics) const override {
+    WeightsInfo info;
+    info.name = weights_name(source_.training.voxel());
+    info.licence = "CC0-1.0";
+    info.date = today();
+    info.voxel_size = source_.training.voxel();
+    info.block = static_cast<int>(source_.training.boxes().back());
+    info.normalisation = kRule;
+    info.training = training;
+    info.metrics = metrics;
+    info.metrics["validation_pairs"] = validation_.size();
+    info.metrics["shells"] = "15 A to the cut";
+    auto network = std::dynamic_pointer_cast<UNet3dImpl>(model.shared_from_this());
+    save_weights(path, UNet3d(network), info, StoredType::float16);
+  }
+
+  Tensor loss(torch::nn::Module& model, const Tensors& batch, bool bf16) override {
+    Tensor output;
+    {
+      const Autocast autocast(device_.type(), bf16);
+      output = unet(model).forward(batch[0]);
+    }
+    return losses_.of(batch[0].size(-1))(output.to(torch::kFloat), batch[1], batch[2]);
+  }
+
+  Judgement validate(torch::nn::Module& model, torch::Device device) override {
+    const Validation v = cryored::validate(unet(model), validation_, losses_, source_.training.voxel(), device);
+    return {v.objective(), v.loss, {{"fsc_in", v.fsc_in}, {"fsc_out", v.fsc_out}, {"worst_shell", v.worst_shell}}};
+  }
+
+  TaskDescription description() const override {
+    TaskDescription d;
+    d.weights_file = "denoiser.crw";
+    d.name = weights_name(source_.training.voxel());
+    d.purpose = "unregularised half-map of a refinement to the sharp truth, cut at the same shell";
+    d.network = "residual 3D U-Net " + config_.name() + ", " + std::to_string(unet_parameters(config_)) + " parameters";
+    d.licence = "CC0-1.0";
+    d.curves = {
+        {"FSC to the truth, mean from 15 A to the cut", "FSC", {{"fsc_in", "input"}, {"fsc_out", "after one pass"}}},
+        {"Most that a shell loses, mean over pairs", "change of FSC", {{"worst_shell", "worst shell"}}}};
+    d.limits = {
+        "Validated on held-out structures of the same kind of pairs; what such a network does inside a "
+        "refinement is another question (docs/results.md).",
+        "Nothing beyond the Nyquist limit of its voxel size is learned.",
+        "A denoiser can invent: compare half-maps without it, and see lambda in the record."};
+    return d;
+  }
+
+ private:
+  UNetConfig config_;
+  HalfMapPairs source_;
+  ShellLosses losses_;
+  torch::Device device_;
+  std::vector<Example> validation_;
+};
+
+}  // namespace
+
+std::unique_ptr<TrainingTask> make_denoise_task(const TrainOptions& options, torch::Device device) {
+  return std::make_unique<DenoiseTask>(options, device);
+}
+
+}  // namespace cryored

@@ -1,0 +1,38 @@
+#include "training/task.hpp"
+
+#include <ATen/autocast_mode.h>
+#include <torch/types.h>
+
+#include "core/base/error.hpp"
+#include "training/denoise_task.hpp"
+
+namespace cryored {
+
+std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device) {
+  if (options.task == "denoise") return make_denoise_task(options, device);
+  throw UsageError(Problem{"--task", "", options.task, "denoise", "see cryored train --help"});
+}
+
+Autocast::Autocast(c10::DeviceType device, bool on) : device_(device), on_(on) {
+  if (!on_) return;
+  at::autocast::set_autocast_enabled(device_, true);
+  at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+}
+
+Autocast::~Autocast() {
+  if (!on_) return;
+  at::autocast::clear_cache();
+  at::autocast::set_autocast_enabled(device_, false);
+}
+
+Tensors stack_examples(const std::vector<Tensors>& examples) {
+  Tensors batch(examples.at(0).size());
+  for (std::size_t t = 0; t < batch.size(); ++t) {
+    std::vector<torch::Tensor> parts;
+    for (const auto& example : examples) parts.push_back(example.at(t));
+    batch[t] = torch::stack(parts);
+  }
+  return batch;
+}
+
+}  // namespace cryored
