@@ -55,6 +55,11 @@ std::string list_of(const json& object) {
   return text;
 }
 
+/// "1 rank", "2 ranks".
+std::string counted(std::size_t n, const std::string& thing) {
+  return std::to_string(n) + " " + thing + (n == 1 ? "" : "s");
+}
+
 std::string duration(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, seconds < 360 ? "%.0f s" : "%.2f h", seconds < 360 ? seconds : seconds / 3600);
@@ -69,6 +74,16 @@ std::string cell(const std::string& text) {
     safe += c == '\n' ? ' ' : c;
   }
   return safe;
+}
+
+/// A line of the log without what tells of the run and not of the network.
+json judged(const json& line) {
+  json kept;
+  for (const auto& [key, value] : line.items())
+    if (value.is_number() && !key.starts_with("seconds") && key != "examples_per_second" && key != "rate" &&
+        key != "of" && key != "best_step" && !std::isnan(value.get<double>()))
+      kept[key] = value;
+  return kept;
 }
 
 PlotSeries series(const std::vector<json>& lines, const std::string& key, const std::string& name) {
@@ -104,7 +119,8 @@ std::string curves_page(const RunReport& r) {
   ReportTable table;
   table.caption = "The validation that the weights file holds";
   table.columns = {"figure", "value"};
-  for (const auto& [key, value] : r.shipped.items()) table.rows.push_back({words(key), shown(value)});
+  const json figures = judged(r.shipped);
+  for (const auto& [key, value] : figures.items()) table.rows.push_back({words(key), shown(value)});
   page.table(table);
   page.heading("Sessions");
   for (const auto& session : r.sessions) {
@@ -157,8 +173,9 @@ std::string model_card(const RunReport& r) {
   for (const auto& s : r.sessions) {
     seconds += s.value("seconds", 0.0);
     commits.insert(s.value("version", "?") + ", commit " + s.value("commit", "unknown"));
-    hardware.insert(s.value("hardware", "unknown") + ", " + std::to_string(s.value("ranks", 1)) + " ranks of " +
-                    std::to_string(s.value("threads", 1)) + " threads (" + s.value("engine", "one process") + ")");
+    hardware.insert(s.value("hardware", "unknown") + ", " + counted(s.value("ranks", std::size_t{1}), "rank") + " of " +
+                    counted(s.value("threads", std::size_t{1}), "thread") + " (" + s.value("engine", "one process") +
+                    ")");
   }
   const auto joined = [](const std::set<std::string>& all) {
     std::string text;
@@ -171,8 +188,8 @@ std::string model_card(const RunReport& r) {
   row("optimisation", list_of(r.settings));
   row("program", "cryored " + joined(commits));
   row("hardware", joined(hardware));
-  row("time", duration(seconds) + " in " + std::to_string(r.sessions.size()) + " sessions, validation included");
-  row("validation", list_of(r.shipped));
+  row("time", duration(seconds) + " in " + counted(r.sessions.size(), "session") + ", validation included");
+  row("validation", list_of(judged(r.shipped)));
   row("curves", "`curves.html`, `curves.json`, `log.jsonl`");
   row("licence", r.task.licence);
   card += "\n## Commands\n\n";

@@ -65,10 +65,11 @@ class Reporter {
       const auto line = nlohmann::json::parse(p.validation);
       std::ostringstream text;
       text << "validation at step " << p.step << "/" << p.of << ":";
+      text.precision(4);
       for (const auto& [key, value] : line.items())
-        if (key == "loss" || key == "validation_loss" || key == "objective" || key == "best_step" ||
-            key.starts_with("fsc") || key == "worst_shell")
-          text << " " << key << " " << value;
+        if (value.is_number() && (key == "loss" || key == "validation_loss" || key == "objective" ||
+                                  key == "best_step" || key.starts_with("fsc") || key == "worst_shell"))
+          text << " " << key << " " << value.get<double>();
       print(text.str(), true);
       last_ = Clock::now();
     } else if (std::chrono::duration<double>(Clock::now() - last_).count() >= every_) {
