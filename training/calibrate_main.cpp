@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -42,7 +43,7 @@ CommandSpec command() {
   spec.options = {
       tool_option("weights", path, "FILE", "", "weights file to calibrate (required)"),
       tool_option("out", path, "FILE", "", "where the weights with the table go; may be the same file (required)"),
-      tool_option("most", integer, "N", "0", 0, 1e9, "pairs to use at most, spread evenly over all; 0: all"),
+      tool_option("most", integer, "N", "0", 0, 1e9, "pairs to use at most of each folder, spread evenly; 0: all"),
       tool_option("smoothness", number, "S", "1", 1e-3, 1e6,
                   "how strongly neighbouring nodes pull at each other, as many samples' worth"),
       tool_option(
@@ -63,7 +64,7 @@ struct PairPlace {
 };
 
 std::vector<PairPlace> held_out_pairs(const std::vector<std::string>& folders, long most) {
-  std::vector<PairPlace> pairs;
+  std::vector<PairPlace> chosen;
   std::set<std::string> seen;  // a folder may lie in another
   for (std::size_t f = 0; f < folders.size(); ++f) {
     if (!fs::is_directory(folders[f]))
@@ -73,17 +74,19 @@ std::vector<PairPlace> held_out_pairs(const std::vector<std::string>& folders, l
       if (entry.path().extension() == ".pairs" && is_validation(structure_id(entry.path().string())))
         shards.push_back(fs::canonical(entry.path()).string());
     std::sort(shards.begin(), shards.end());
+    std::vector<PairPlace> pairs;
     for (const auto& shard : shards)
       if (seen.insert(shard).second)
         for (std::size_t i = 0; i < PairShard(shard).size(); ++i) pairs.push_back({f, shard, structure_id(shard), i});
+    if (shards.empty())
+      throw InputError(
+          Problem{folders[f], "pairs", "none of a validation structure", "at least one",
+                  "make more with cryored-pairs, or leave the folder out: one structure in ten is kept for "
+                  "validation"});
+    const std::size_t count =
+        most > 0 && static_cast<std::size_t>(most) < pairs.size() ? static_cast<std::size_t>(most) : pairs.size();
+    for (std::size_t i = 0; i < count; ++i) chosen.push_back(pairs[i * pairs.size() / count]);
   }
-  if (pairs.empty())
-    throw InputError(Problem{folders.front(), "pairs", "none of a validation structure", "at least one",
-                             "make more with cryored-pairs: one structure in ten is kept for validation"});
-  if (most <= 0 || static_cast<std::size_t>(most) >= pairs.size()) return pairs;
-  std::vector<PairPlace> chosen;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(most); ++i)
-    chosen.push_back(pairs[i * pairs.size() / static_cast<std::size_t>(most)]);
   return chosen;
 }
 
@@ -172,6 +175,10 @@ int run(const Settings& settings) {
   if (options.threads > 0) set_threads(options.threads);
   const auto denoiser = make_denoiser(weights, options);
   const double voxel = denoiser->voxel_size();
+  for (const auto& place : places)
+    if (const double found = PairShard(place.shard).voxel(); found > 0 && std::abs(found - voxel) > 1e-3 * voxel)
+      throw InputError(Problem{place.shard, "voxel size", fmt::format("{:g} A", found),
+                               fmt::format("{:g} A, that of {}", voxel, weights), "give pairs of this voxel size"});
 
   const auto begin = std::chrono::steady_clock::now();
   std::vector<ShellSample> samples;

@@ -179,6 +179,7 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
       mean.lambda += s.weight * l;
     };
     const auto divide = [](ConfidenceScore::Mean& mean, double by) {
+      if (by == 0) return;
       for (double* v : {&mean.error, &mean.correlation, &mean.lambda}) *v /= by;
     };
     for (const auto& s : samples) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "benchmarks/refine/controls.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
@@ -76,18 +77,21 @@ void prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
   data.diameter = std::min(std::ceil(2 * structure.radius + 10), std::floor(field - 10 * data.options.pixel_size));
   fs::create_directories(data.folder);
   const ParticleOptions& o = data.options;
-  hold_to((fs::path(data.folder) / "dataset.json").string(), {{"structure_sha256", sha256_file(data.structure)},
-                                                              {"box", o.box},
-                                                              {"pixel_size_A", o.pixel_size},
-                                                              {"count", o.count},
-                                                              {"snr", o.snr},
-                                                              {"shift_sigma_pixels", o.shift_sigma},
-                                                              {"b_factor_A2", o.b_factor},
-                                                              {"start_resolution_A", o.start_resolution},
-                                                              {"seed", o.seed}});
+  Json wanted = {{"structure_sha256", sha256_file(data.structure)},
+                 {"box", o.box},
+                 {"pixel_size_A", o.pixel_size},
+                 {"count", o.count},
+                 {"snr", o.snr},
+                 {"shift_sigma_pixels", o.shift_sigma},
+                 {"b_factor_A2", o.b_factor},
+                 {"start_resolution_A", o.start_resolution},
+                 {"seed", o.seed}};
+  if (data.noise_only) wanted["noise_only"] = true;
+  hold_to((fs::path(data.folder) / "dataset.json").string(), wanted);
   const std::string done = (fs::path(data.folder) / "complete").string();
   if (fs::exists(done)) return;
-  simulate_particles(structure, data.options, data.folder, progress);
+  const ParticleFiles files = simulate_particles(structure, data.options, data.folder, progress);
+  if (data.noise_only) replace_by_noise(files.stack, o.pixel_size, o.seed);
   write_text_atomically(done, "");
 }
 
@@ -97,7 +101,8 @@ RefineMode refine_mode(const std::string& name, const std::string& program, cons
   if (name == "gaussian") prior = "--prior gaussian";
   if (name == "red") prior = "--prior red --lambda 1";
   if (name == "cw-red") prior = "--prior cw-red";
-  if (prior.empty()) throw UsageError({"mode", "", name, "plain, gaussian, red or cw-red", ""});
+  if (name == "per-shell") prior = "--prior cw-red --confidence per-shell";
+  if (prior.empty()) throw UsageError({"mode", "", name, "plain, gaussian, red, cw-red or per-shell", ""});
   // RELION puts the value before the STAR file in a shell line.
   std::string quoted = "'";
   for (const char c : program) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -114,17 +119,18 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   RelionJob job;
   job.folder = cell.folder;
   job.particles = fs::absolute(fs::path(data.folder) / "particles.star").lexically_normal().string();
-  job.reference = fs::absolute(fs::path(data.folder) / "initial.mrc").lexically_normal().string();
+  job.reference = fs::absolute(start_map(cell.start, data.options, data.folder)).lexically_normal().string();
   job.options = cell.relion;
   if (job.options.particle_diameter <= 0) job.options.particle_diameter = data.diameter;
   job.external = cell.mode.external;
-  hold_to((fs::path(cell.folder) / "cell.json").string(),
-          {{"schema", "cryored-refine-cell"},
-           {"version", 1},
-           {"mode", cell.mode.name},
-           {"external_reconstruct", job.external},
-           {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
-           {"relion", relion_json(job.options)}},
+  Json wanted = {{"schema", "cryored-refine-cell"},
+                 {"version", 1},
+                 {"mode", cell.mode.name},
+                 {"external_reconstruct", job.external},
+                 {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
+                 {"relion", relion_json(job.options)}};
+  if (!cell.start.empty()) wanted["start_map_sha256"] = sha256_file(job.reference);
+  hold_to((fs::path(cell.folder) / "cell.json").string(), wanted,
           {{"stop_rule", {{"max_iterations", job.options.max_iterations}, {"max_seconds", job.options.max_seconds}}}});
 
   CellResult result;

@@ -17,7 +17,8 @@ struct DataSet {
   std::string structure;  ///< PDB or mmCIF file
   ParticleOptions options;
   std::string folder;
-  double diameter = 0;  ///< A, of RELION's particle mask; set by prepare_data_set
+  double diameter = 0;      ///< A, of RELION's particle mask; set by prepare_data_set
+  bool noise_only = false;  ///< images without particles (replace_by_noise)
 };
 
 /// Simulates the particles unless the folder holds them already, from the same structure and
@@ -32,7 +33,7 @@ struct RefineMode {
   std::string external;
 };
 
-/// The modes by name: plain; gaussian, red (lambda 1) and cw-red through `program`
+/// The modes by name: plain; gaussian, red (lambda 1), cw-red and per-shell (its confidence) through `program`
 /// (cryored-reconstruct), with `options` appended. Throws UsageError for another name.
 RefineMode refine_mode(const std::string& name, const std::string& program, const std::string& options = {});
 
@@ -41,6 +42,7 @@ struct Cell {
   RefineMode mode;
   std::string folder;
   RelionOptions relion;
+  std::string start;  ///< start_map(): empty, "mirrored" or another structure's file
 };
 
 struct CellResult {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "benchmarks/refine/console.hpp"
+#include "benchmarks/refine/controls.hpp"
 #include "benchmarks/refine/refine_page.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/atomic_file.hpp"
@@ -42,7 +43,8 @@ CommandSpec command() {
   spec.summary = "Refines simulated data sets with RELION in several ways and compares them with the truth";
   spec.details =
       "For each structure (PDB or mmCIF, may be .gz) and each SNR a particle stack is simulated and refined by "
-      "relion_refine_mpi once per mode: plain (RELION alone), gaussian, red (lambda 1) or cw-red, these through "
+      "relion_refine_mpi once per mode: plain (RELION alone), gaussian, red (lambda 1), cw-red or per-shell, these "
+      "through "
       "cryored-reconstruct. Every cell is a folder below the output folder; finished cells are not run again, and "
       "interrupted ones continue with RELION's last finished iteration.\n\n"
       "Results: <out>/index.html, <out>/results.json, and score.json in each cell.";
@@ -71,6 +73,10 @@ CommandSpec command() {
       number_option("padding", "N", "1", 1, 2, "RELION's --pad", integer),
       number_option("ranks", "N", "3", 3, 129, "MPI ranks: one leader, two or more followers", integer),
       number_option("threads", "N", "1", 1, 256, "threads per rank", integer),
+      text_option("start", "WHAT", "",
+                  "start map: mirrored, or a PDB or mmCIF file of another structure; without it the structure itself, "
+                  "at 30 A like the others"),
+      tool_option("noise-only", flag, "", "no", "images of noise alone, with the start map of the structure"),
       text_option("reconstruct", "PROGRAM", "", "cryored-reconstruct to use; without it the one beside this program",
                   path),
       text_option("reconstruct-options", "WORDS", "", "more options for cryored-reconstruct"),
@@ -104,7 +110,7 @@ int run(const std::vector<std::string>& words) {
   std::vector<RefineMode> modes;
   for (const std::string& name : split(settings.text("modes"), ','))
     modes.push_back(refine_mode(name, fs::absolute(program).string(), settings.text("reconstruct-options")));
-  if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red", ""});
+  if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)
     if (!mode.external.empty() && !fs::exists(program))
       throw UsageError({"--reconstruct", "", program + ", which does not exist", "the program cryored-reconstruct",
@@ -130,15 +136,21 @@ int run(const std::vector<std::string>& words) {
   for (const std::string& structure : settings.arguments)
     for (const double snr : snrs) {
       DataSet data;
-      data.name = fmt::format("{}, SNR {:g}", stem_of(structure), snr);
+      const std::string start = settings.text("start");
+      data.name = fmt::format("{}, {}{}", stem_of(structure),
+                              settings.flag("noise-only") ? "noise only" : fmt::format("SNR {:g}", snr),
+                              start.empty()         ? ""
+                              : start == "mirrored" ? ", mirrored start map"
+                                                    : ", start map of " + stem_of(start));
       data.structure = structure;
       data.options.box = static_cast<std::size_t>(settings.integer("box"));
       data.options.pixel_size = settings.number("pixel-size");
       data.options.count = static_cast<int>(settings.integer("count"));
       data.options.snr = snr;
       data.options.seed = static_cast<std::uint64_t>(settings.integer("seed"));
-      const fs::path folder =
-          out / fmt::format("{}_box{}_n{}_snr{:g}", stem_of(structure), data.options.box, data.options.count, snr);
+      data.noise_only = settings.flag("noise-only");
+      const fs::path folder = out / fmt::format("{}_box{}_n{}_snr{:g}{}", stem_of(structure), data.options.box,
+                                                data.options.count, snr, data.noise_only ? "_noise" : "");
       data.folder = (folder / "particles").string();
       prepare_data_set(data, [&](int done) {
         line.show(data.name, fmt::format("{} of {} particles simulated", done, data.options.count));
@@ -150,7 +162,8 @@ int run(const std::vector<std::string>& words) {
         Cell cell;
         cell.name = mode.name;
         cell.mode = mode;
-        cell.folder = (folder / mode.name).string();
+        cell.folder = (folder / (mode.name + start_map_suffix(start))).string();
+        cell.start = start;
         RelionOptions& o = cell.relion;
         o.ranks = static_cast<int>(settings.integer("ranks"));
         o.threads = static_cast<int>(settings.integer("threads"));

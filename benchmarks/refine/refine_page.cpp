@@ -46,6 +46,38 @@ PlotSeries per_iteration(const LabelledCell& cell, int style, Value value) {
   return series;
 }
 
+/// What the denoiser created by itself, mean of both halves, one line per iteration: the first, the last and up to four
+/// between. Nothing where the guard did not run.
+std::string guard_plot(const LabelledCell& cell) {
+  const RefinementScore& score = cell.result.score;
+  std::vector<PlotSeries> lines;
+  PlotOptions options;
+  for (const IterationScore& it : score.iterations) {
+    const std::vector<double>&a = it.notes[0].created, &b = it.notes[1].created;
+    if (a.empty() || b.size() != a.size()) continue;
+    PlotSeries line{fmt::format("iteration {}", it.iteration), {}, {}, false, -1};
+    for (std::size_t s = 1; s < a.size(); ++s) {
+      line.x.push_back(static_cast<double>(s) / (static_cast<double>(score.box) * score.pixel_size));
+      line.y.push_back((a[s] + b[s]) / 2);
+    }
+    lines.push_back(std::move(line));
+    if (it.notes[0].bound) options.thresholds = {{*it.notes[0].bound, "bound"}};
+  }
+  if (lines.empty()) return {};
+  constexpr std::size_t most = 6;
+  std::vector<PlotSeries> shown;
+  for (std::size_t i = 0; i < std::min(most, lines.size()); ++i)
+    shown.push_back(lines.size() <= most ? lines[i] : lines[i * (lines.size() - 1) / (most - 1)]);
+  options.title = cell.label;
+  options.x_label = "resolution (A)";
+  options.resolution_axis = true;
+  options.x_max = 0.5 / score.pixel_size;
+  options.y_min = 0;
+  options.y_max = 1;
+  options.y_label = "created share";
+  return line_plot_svg(shown, options);
+}
+
 }  // namespace
 
 std::string format_number(double value, int decimals) {
@@ -207,6 +239,16 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
                 "12 A (correlation 0.8 or more): which of them a particle takes is not visible at that resolution.",
                 truth.self_rotations.size())
           : std::string());
+
+  std::vector<std::string> guards;
+  for (const LabelledCell& c : cells)
+    if (const std::string plot = guard_plot(c); !plot.empty()) guards.push_back(plot);
+  if (!guards.empty()) {
+    page.heading("What the denoiser creates by itself");
+    page.figures(guards,
+                 "Share of the denoiser's output that it makes from the low resolution alone, without any agreement in "
+                 "its input (--guard; docs/guard.md), mean of both half-maps.");
+  }
 
   ReportTable table;
   table.columns = {"refinement",         "iteration", "FSC 0.5 to truth (A)", "half-map FSC 0.143 (A)",

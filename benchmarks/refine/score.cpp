@@ -48,6 +48,11 @@ ReconstructionNote read_note(const std::string& path) {
   note.lambda = number("/denoiser/lambda");
   note.resolution = number("/resolution/nominal_A");
   note.seconds = number("/timings_s/total");
+  const nlohmann::json::json_pointer created("/denoiser/guard/created");
+  if (record.contains(created)) {
+    note.created = record[created].get<std::vector<double>>();
+    note.bound = number("/denoiser/guard/bound");
+  }
   return note;
 }
 

@@ -42,9 +42,11 @@ MapScore map_score(const Json& json) {
 }
 
 Json to_json(const ReconstructionNote& n) {
-  return {{"lambda", number_or_null(n.lambda)},
-          {"nominal_A", number_or_null(n.resolution)},
-          {"seconds", number_or_null(n.seconds)}};
+  Json json = {{"lambda", number_or_null(n.lambda)},
+               {"nominal_A", number_or_null(n.resolution)},
+               {"seconds", number_or_null(n.seconds)}};
+  if (!n.created.empty()) json["guard"] = {{"created", n.created}, {"bound", number_or_null(n.bound)}};
+  return json;
 }
 
 template <typename Score>
@@ -128,8 +130,13 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
       it.global_rotation = entry.at("angular_error").at("global_rotation_deg");
       for (std::size_t h = 0; h < 2; ++h) {
         const Json& note = entry.at("reconstructions").at(h);
-        it.notes[h] = {optional_number(note.at("lambda")), optional_number(note.at("nominal_A")),
-                       optional_number(note.at("seconds"))};
+        it.notes[h].lambda = optional_number(note.at("lambda"));
+        it.notes[h].resolution = optional_number(note.at("nominal_A"));
+        it.notes[h].seconds = optional_number(note.at("seconds"));
+        if (note.contains("guard")) {
+          it.notes[h].created = note.at("guard").at("created").get<std::vector<double>>();
+          it.notes[h].bound = optional_number(note.at("guard").at("bound"));
+        }
       }
       score.iterations.push_back(std::move(it));
     }

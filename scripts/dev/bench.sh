@@ -8,6 +8,7 @@ Sets up and builds if needed, then runs one benchmark:
   reconstruct   time and memory against relion_external_reconstruct, on the same files
   denoise       time per block of the denoiser, and the share of this machine's peak
   refine        refinements by RELION: plain, RED and CW-RED
+  guard         negative controls: noise alone, a wrong and a mirrored start map
   onepass       FSC to truth before and after one pass of the denoiser, on RELION's half-maps
 
   --list            the benchmarks of this build
@@ -23,10 +24,16 @@ bench_main() {
       bench_usage >&2
       exit 2
       ;;
-    --list) printf '%s\n' reconstruct denoise refine onepass; return ;;
+    --list) printf '%s\n' reconstruct denoise refine guard onepass; return ;;
     reconstruct | denoise) program=bench_$name ;;
     refine | onepass) program=cryored-$name ;;
-    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, refine and onepass" ;;
+    guard)
+      shift
+      source "$root/scripts/dev/bench_guard.sh"
+      bench_guard "$@"
+      return
+      ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, refine, guard and onepass" ;;
   esac
   shift
   source "$root/scripts/dev/build.sh"

@@ -127,7 +127,9 @@ RefinementScore example_score() {
 }
 
 TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
-  const RefinementScore in = example_score();
+  RefinementScore in = example_score();
+  in.iterations[0].notes[0].created = {0, 0.25, 0.5};
+  in.iterations[0].notes[0].bound = 0.4;
   const std::string text = score_json(in);
   EXPECT_EQ(text.find("nan"), std::string::npos);
   const RefinementScore out = parse_score_json(text, "score.json");
@@ -141,6 +143,9 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_EQ(out.iterations[0].facts.half_fsc, in.iterations[0].facts.half_fsc);
   EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].lambda.value(), 0.5);
   EXPECT_FALSE(out.iterations[0].notes[1].lambda);
+  EXPECT_EQ(out.iterations[0].notes[0].created, in.iterations[0].notes[0].created);
+  EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].bound.value(), 0.4);
+  EXPECT_TRUE(out.iterations[0].notes[1].created.empty());
   EXPECT_DOUBLE_EQ(out.iterations[0].seconds, 12.5);
   EXPECT_EQ(score_json(out), text);
   EXPECT_THROW(parse_score_json("{}", "x"), InputError);
