@@ -230,6 +230,73 @@ TEST_F(WatchTest, LinksOutOfTheFolderAreRefused) {
   EXPECT_TRUE(wait_for("a", "watch.refused"));
 }
 
+TEST_F(WatchTest, InOtherNamespacesUnderAnotherPath) {
+  if (geteuid() != 0 || run(std::vector<std::string>{"unshare", "-mn", "true"}).code != 0)
+    GTEST_SKIP() << "needs the right to make namespaces";
+  files.write();
+  fs::create_directory(elsewhere / "mount");
+  Invocation call = daemon_call("a");
+  call.words.back() = elsewhere / "mount";
+  // What RELION calls its project is an empty folder there, and the network is down.
+  call.words.insert(
+      call.words.begin(),
+      {"unshare", "-mn", "sh", "-c", "mount --bind \"$0\" \"$1\" && mount -t tmpfs none \"$0\" && shift && exec \"$@\"",
+       scratch.path(), elsewhere / "mount"});
+  const Process daemon(call);
+  ASSERT_TRUE(wait_for("a", "watch.started"));
+  const Outcome outcome = run(ask());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_TRUE(exists(files.result()));
+  EXPECT_EQ(record()["working_directory"], elsewhere / "mount");
+  EXPECT_EQ(leftovers(), std::vector<std::string>{});
+}
+
+/// A file system without inotify's news, nameless files and shared caches.
+class FuseMount {
+ public:
+  FuseMount(const std::string& from, std::string to) : to_(std::move(to)) {
+    fs::create_directory(to_);
+    mounted_ = exists("/dev/fuse") && run(std::vector<std::string>{"bindfs", from, to_}).code == 0;
+  }
+  ~FuseMount() {
+    if (mounted_) run(std::vector<std::string>{"fusermount", "-u", "-z", to_});
+  }
+  FuseMount(const FuseMount&) = delete;
+  FuseMount& operator=(const FuseMount&) = delete;
+  bool mounted() const { return mounted_; }
+
+ private:
+  std::string to_;
+  bool mounted_;
+};
+
+TEST_F(WatchTest, OnAFileSystemThatNeedsPolling) {
+  const FuseMount mount(scratch.path(), elsewhere / "fuse");
+  if (!mount.mounted()) GTEST_SKIP() << "no FUSE here, or no bindfs";
+  files.write();
+  Invocation call = daemon_call("a");
+  call.words.back() = elsewhere / "fuse";
+  const Process a(call);
+  call = daemon_call("b");
+  call.words.back() = elsewhere / "fuse";
+  const Process b(call);
+  ASSERT_TRUE(wait_for("a", "watch.started") && wait_for("b", "watch.started"));
+  EXPECT_EQ(events("a", "watch.started")[0]["method"], "polling");
+  EXPECT_EQ(events("a", "watch.started")[0]["file_system"], "fuse");
+  Invocation inside = ask();
+  inside.folder = elsewhere / "fuse";
+  for (const Invocation& caller : {ask(), inside}) {
+    fs::remove(files.result());
+    const Outcome outcome = run(caller);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_TRUE(exists(files.result()));
+  }
+  EXPECT_EQ(events("a", "request.done").size() + events("b", "request.done").size(), 2u);
+  EXPECT_EQ(leftovers(), std::vector<std::string>{});
+}
+
 TEST_F(WatchTest, AFolderThatTheDaemonMayNotWriteTo) {
   if (geteuid() != 0) GTEST_SKIP() << "needs a caller that may write where the daemon may not";
   files.write();
@@ -323,6 +390,21 @@ TEST_F(WatchTest, RequestsThatAreNoneGetAClearAnswerOrNone) {
   request["job_root_levels"] = 100;
   EXPECT_NE(send().find("job_root_levels"), std::string::npos);
   EXPECT_TRUE(events("a", "request.submitted").empty());
+}
+
+TEST_F(WatchTest, InTheBackgroundTheFoldersAreTheStarters) {
+  files.write();
+  Invocation call = daemon_call("a");
+  call.words.back() = fs::path(scratch.path()).filename();
+  call.words.insert(call.words.begin() + 2, "--background");
+  call.folder = fs::path(scratch.path()).parent_path();
+  const Outcome started = run(call);
+  ASSERT_EQ(started.code, 0) << started.err;
+  EXPECT_EQ(run(ask()).code, 0);
+  EXPECT_TRUE(exists(files.result()));
+  call.words = {cryored(), "daemon", "--stop"};
+  EXPECT_EQ(run(call).code, 0);
+  EXPECT_TRUE(wait_for("a", "daemon.left"));
 }
 
 TEST_F(WatchTest, WrongFoldersAreMisuse) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <random>
 
 #include "tests/cli/process.hpp"
 
@@ -57,6 +58,37 @@ TEST(Exchange, ARequestCutShortAnywhereIsNone) {
   request.words = {"x.star"};
   const std::string text = to_text(request);
   for (std::size_t size = 0; size + 2 < text.size(); ++size) EXPECT_FALSE(parse_request(text.substr(0, size))) << size;
+}
+
+TEST(Exchange, DamagedFilesAreNoneOrWhole) {
+  FileRequest request;
+  request.nonce = random_digits(32);
+  request.words = {"x.star", "--lambda", "0.5"};
+  request.environment = {{"CRYORED_LAMBDA", "1"}};
+  FileAnswer answer;
+  answer.nonce = request.nonce;
+  answer.state = "done";
+  std::mt19937 random(7);
+  for (int i = 0; i < 20000; ++i) {
+    std::string text = i % 2 == 0 ? to_text(request) : to_text(answer);
+    for (unsigned k = random() % 4 + 1; k > 0; --k) {
+      const std::size_t at = random() % text.size();
+      if (random() % 3 == 0)
+        text.erase(at, random() % 9);
+      else if (random() % 2 == 0)
+        text[at] = static_cast<char>(random());
+      else
+        text.insert(at, text.substr(random() % text.size(), random() % 20));
+    }
+    if (const auto read = parse_request(text)) {
+      EXPECT_EQ(read->nonce.size(), 32u);
+      EXPECT_GE(read->job_root_levels, 0);
+    }
+    if (const auto read = parse_answer(text)) {
+      EXPECT_GE(read->exit, 0);
+      EXPECT_LE(read->exit, 255);
+    }
+  }
 }
 
 TEST(Exchange, WrongFieldsAreRefused) {
