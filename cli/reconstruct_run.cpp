@@ -133,6 +133,7 @@ RedOptions red_options(const Settings& settings) {
                        : guard == "report" ? GuardOptions::Mode::report
                                            : GuardOptions::Mode::off;
   options.guard.bound = settings.number("guard-bound");
+  options.guard.fsc_level = settings.number("guard-level");
   return options;
 }
 
@@ -206,6 +207,7 @@ Json guard_entry(const Run& run) {
   Json entry{{"mode", run.settings.text("guard")}, {"ran", guard.ran}, {"reason", guard.why_not}};
   if (!guard.ran) return entry;
   entry["bound"] = run.settings.number("guard-bound");
+  entry["level"] = run.settings.number("guard-level");
   entry["first_random_shell"] = guard.first_shell;
   entry["denoiser_passes"] = guard.passes;
   entry["input_fsc"] = guard.input_fsc;

@@ -75,10 +75,14 @@ Command reconstruct_command() {
        "MODE",
        "off",
        "report: also run the denoiser on two copies of the half-map with random phases beyond the shell where the "
-       "half-map FSC falls below 0.8, and record what share of its output it creates by itself (two more passes of "
+       "half-map FSC falls below --guard-level, and record what share of its output it creates by itself (two more "
+       "passes of "
        "the denoiser); limit: and lower lambda where that exceeds --guard-bound",
        {"off", "report", "limit"}},
-      bounded({"guard-bound", OptionKind::number, "SHARE", "0.5", "share that the guard allows in a shell"}, 0, 0.99),
+      bounded({"guard-bound", OptionKind::number, "SHARE", "0.4", "share that the guard allows in a shell"}, 0, 0.99),
+      bounded({"guard-level", OptionKind::number, "FSC", "0.5",
+               "the guard makes phases random from the first shell whose half-map FSC lies below this"},
+              0.01, 0.99),
       {"skip-gridding", OptionKind::flag, "", "no",
        "divide by the weight once instead of RELION's ten gridding rounds"},
       {"cleanup", OptionKind::flag, "", "no",

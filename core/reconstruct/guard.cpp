@@ -16,6 +16,8 @@ namespace {
 void check(const GuardOptions& options) {
   if (!(options.bound >= 0 && options.bound < 1))
     throw UsageError(Problem{"--guard-bound", "", std::to_string(options.bound), "a number from 0 to below 1", ""});
+  if (!(options.fsc_level > 0 && options.fsc_level < 1))
+    throw UsageError(Problem{"--guard-level", "", std::to_string(options.fsc_level), "a number between 0 and 1", ""});
   if (options.randomisations < 2)
     throw UsageError(Problem{"guard", "randomisations", std::to_string(options.randomisations), "2 or more",
                              "compare two at least"});

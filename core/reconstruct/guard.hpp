@@ -19,8 +19,8 @@ struct GuardOptions {
     limit    ///< measure, and lower lambda where the bound is exceeded
   };
   Mode mode = Mode::off;
-  double bound = 0.5;      ///< allowed share, 0 .. 1 (1 excluded)
-  double fsc_level = 0.8;  ///< phases are random from the first shell whose half-map FSC lies below
+  double bound = 0.4;      ///< allowed share, 0 .. 1 (1 excluded); docs/guard.md says what it rests on
+  double fsc_level = 0.5;  ///< phases are random from the first shell whose half-map FSC lies below
   int randomisations = 2;  ///< copies, at least 2; each costs one pass of the denoiser
   std::uint64_t seed = 1;
 };

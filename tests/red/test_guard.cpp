@@ -13,9 +13,9 @@ namespace {
 
 using Mode = GuardOptions::Mode;
 
-std::vector<double> falling_fsc() {  // below 0.8 from shell 5 on
+std::vector<double> falling_fsc() {  // below 0.5 from shell 5 on
   std::vector<double> fsc(17, 1.0);
-  for (std::size_t s = 5; s < fsc.size(); ++s) fsc[s] = 0.5;
+  for (std::size_t s = 5; s < fsc.size(); ++s) fsc[s] = 0.4;
   return fsc;
 }
 
@@ -61,7 +61,8 @@ TEST(Guard, ADenoiserThatIgnoresItsInputIsFoundAndLimited) {
     EXPECT_NEAR(report.output_fsc[s], seen ? 1 : 0, 1e-6) << s;
     // All that the copies do not share by chance.
     EXPECT_NEAR(report.created[s], seen ? std::min(1.0, 1 - report.input_fsc[s]) : 0, 1e-6) << s;
-    EXPECT_NEAR(report.lambda_factor[s], seen && report.created[s] > 0.5 ? (1 - report.created[s]) / 0.5 : 1, 1e-9);
+    EXPECT_NEAR(report.lambda_factor[s],
+                seen && report.created[s] > options.bound ? (1 - report.created[s]) / (1 - options.bound) : 1, 1e-9);
   }
   EXPECT_GE(report.worst_shell, 5);
   EXPECT_GT(report.created[static_cast<std::size_t>(report.worst_shell)], 0.9);
@@ -96,6 +97,9 @@ TEST(Guard, SaysWhyItDoesNotRunAndRefusesNonsense) {
   }
   GuardOptions wrong;
   wrong.bound = 1;
+  EXPECT_THROW(created_agreement(map, map, falling_fsc(), 14, never, wrong), UsageError);
+  wrong = {};
+  wrong.fsc_level = 0;
   EXPECT_THROW(created_agreement(map, map, falling_fsc(), 14, never, wrong), UsageError);
 }
 
