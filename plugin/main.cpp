@@ -45,11 +45,20 @@ int pass_on(const std::string& out, const std::string& err, int exit) {
   return 1;
 }
 
+/// A runtime folder that cannot be used, or that somebody else made in /tmp, is no reason to end RELION's job.
+daemon::Address find_daemon(const Settings& settings, const std::string& folder) {
+  try {
+    return daemon::find_address(settings.daemon_name, folder);
+  } catch (const SystemError& error) {
+    throw Unreachable(error.what());
+  }
+}
+
 /// The exit code, or nothing where the helper has to do it; the reason has been said by then.
 std::optional<int> through_daemon(const std::string& folder, const Settings& settings, const Waiter& waiter) {
   Patience leaving(settings.connect_timeout);
   try {
-    const daemon::Address address = daemon::find_address(settings.daemon_name, folder);
+    const daemon::Address address = find_daemon(settings, folder);
     for (int attempt = 1;;) {
       const auto body = request_body(settings.words, attempt);
       if (!body) {

@@ -3,7 +3,6 @@
 #include "core/formats/mrc.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,18 +13,12 @@
 
 #include "core/base/error.hpp"
 #include "core/formats/half_float.hpp"
+#include "core/formats/mapped_file.hpp"
 
 namespace cryored {
 
-struct MrcFile::Mapping {
-  const unsigned char* bytes = nullptr;
-  std::size_t size = 0;
-  Mapping() = default;
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    if (bytes) munmap(const_cast<unsigned char*>(bytes), size);
-  }
+struct MrcFile::Mapping : MappedFile {
+  using MappedFile::MappedFile;
 };
 
 namespace {
@@ -99,17 +92,13 @@ void convert(const MrcHeader& h, const unsigned char* from, float* out, std::siz
 
 }  // namespace
 
-MrcFile::MrcFile(const std::string& path) : path_(path), mapping_(std::make_unique<Mapping>()) {
+MrcFile::MrcFile(const std::string& path) : path_(path) {
   std::uint64_t size = 0;
   const Descriptor file{open_regular(path, &size)};
   if (size < 1024) parse_mrc_header(nullptr, size, path);  // throws
-  void* at = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd, 0);
-  if (at == MAP_FAILED)
-    throw SystemError(Problem{path, "cannot map " + std::to_string(size) + " bytes into memory", std::strerror(errno),
-                              "", "raise the address-space limit (ulimit -v), or copy the file to a local disk"});
-  mapping_->bytes = static_cast<const unsigned char*>(at);
-  mapping_->size = size;
-  header_ = parse_mrc_header(mapping_->bytes, size, path);
+  mapping_ = std::make_unique<Mapping>(file.fd, size, path);
+  header_ = parse_mrc_header(mapping_->bytes(), size, path);
+  mapping_->check_whole();
 }
 
 MrcFile::~MrcFile() = default;
@@ -123,17 +112,19 @@ void MrcFile::read_section(std::size_t z, float* out) const {
                              "check the image number; the stack may be shorter than its STAR file says"});
   const std::size_t count = header_.nx * header_.ny;
   const std::uint64_t section_bytes = header_.data_bytes / header_.nz;
-  convert(header_, mapping_->bytes + header_.data_offset + z * section_bytes, out, count);
+  convert(header_, mapping_->bytes() + header_.data_offset + z * section_bytes, out, count);
+  mapping_->check_whole();
 }
 
 const float* MrcFile::float_data() const {
   if (header_.mode != 2 || header_.swapped || header_.data_offset % alignof(float) != 0) return nullptr;
-  return reinterpret_cast<const float*>(mapping_->bytes + header_.data_offset);
+  return reinterpret_cast<const float*>(mapping_->bytes() + header_.data_offset);
 }
 
 Map MrcFile::read() const {
   Map map(header_.nx, header_.ny, header_.nz);
-  convert(header_, mapping_->bytes + header_.data_offset, map.data.data(), map.size());
+  convert(header_, mapping_->bytes() + header_.data_offset, map.data.data(), map.size());
+  mapping_->check_whole();
   return map;
 }
 

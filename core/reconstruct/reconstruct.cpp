@@ -8,6 +8,7 @@
 
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
+#include "core/formats/mapped_file.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/reconstruct/gaussian.hpp"
 
@@ -281,6 +282,7 @@ ReconstructReport reconstruct(const ReconstructRequest& request, const RequestAr
     stages.end("gaussian map");
     if (denoise_now) beside = denoised_map(request, arrays, options, *denoiser, report, stages);
   }
+  for (const MrcFile* file : {&arrays.real, &arrays.imag, &arrays.weight}) check_mapping_whole(file->float_data());
   // The result last: RELION may look for it as soon as it is there.
   if (beside.size() != 0) {
     write_mrc(decision.plan.beside, beside, decision.pixel_size);

@@ -6,7 +6,7 @@ Usage: ./dev build [options] [TARGET...]
 
 Sets up if needed, then configures and compiles into build/PRESET.
 
-  --preset NAME     release (default), debug, asan-ubsan, tsan or cuda
+  --preset NAME     release (default), debug, asan-ubsan, asan-ubsan-daemon, tsan or cuda
   --jobs N          parallel compilers (default: the cores, fewer if memory is short)
   --clean           remove build/PRESET first
   -h, --help        this text
@@ -28,8 +28,8 @@ build_main() {
   done
   [[ $jobs =~ ^[1-9][0-9]*$ || -z $jobs ]] || die_usage "--jobs $jobs: a whole number above 0 is needed"
   case $preset in
-    release | debug | asan-ubsan | tsan | cuda) ;;
-    *) die_usage "--preset $preset: allowed are release, debug, asan-ubsan, tsan and cuda" ;;
+    release | debug | asan-ubsan | asan-ubsan-daemon | tsan | cuda) ;;
+    *) die_usage "--preset $preset: allowed are release, debug, asan-ubsan, asan-ubsan-daemon, tsan and cuda" ;;
   esac
   [[ $clean == no ]] || rm -rf "$root/build/$preset"
   source "$root/scripts/dev/setup.sh"

@@ -45,7 +45,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
   const char* path = getenv("PATH");
   std::vector<std::string> variables{std::string("PATH=") + (path ? path : "/usr/bin:/bin"), "HOME=/nonexistent",
                                      "LC_ALL=C.UTF-8", "CRYORED_NO_DAEMON=yes"};
-  for (const char* kept : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LD_LIBRARY_PATH"})
+  for (const char* kept : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"})
     if (const char* value = getenv(kept)) variables.push_back(std::string(kept) + "=" + value);
   for (const auto& [name, value] : invocation.environment) {
     std::erase_if(variables, [&, key = name + "="](const std::string& text) { return text.rfind(key, 0) == 0; });

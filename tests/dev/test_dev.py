@@ -58,6 +58,37 @@ class CountTests(unittest.TestCase):
         self.assertIn("/nonexistent/tests.xml", result.stderr)
 
 
+class FaultTable(unittest.TestCase):
+    def table(self, *cases):
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder) / "tests.xml"
+            report.write_text("<testsuite>" + "".join(cases) + "</testsuite>", encoding="utf-8")
+            return run("python3", SCRIPTS / "fault_table.py", report)
+
+    def test_full_count_replaces_the_short_one(self):
+        line = "<system-out>[ RUN ]\nFAULT|kill of it|{}|0 wrong\n</system-out>"
+        result = self.table(
+            '<testcase name="Faults.Kill" time="2.0">' + line.format(20) + "</testcase>",
+            '<testcase name="FaultsLong.Kill" time="61.4">' + line.format(2000) + "</testcase>",
+            '<testcase name="Star.Reads"/>',
+        )
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stdout.splitlines()[2:], ["| kill of it | 2,000 | 0 wrong | 61 | `FaultsLong.Kill` |"])
+
+    def test_failed_and_silent_tests_are_named(self):
+        result = self.table(
+            '<testcase name="Faults.A"><failure message=""/><system-out>FAULT|a|1|good</system-out></testcase>',
+            '<testcase name="Faults.B"/>',
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("failed: Faults.A", result.stdout)
+        self.assertIn("passed, but said nothing: Faults.B", result.stdout)
+        self.assertNotIn("good", result.stdout)
+
+    def test_no_fault_test_is_failure(self):
+        self.assertEqual(self.table('<testcase name="Star.Reads"/>').returncode, 1)
+
+
 class Layers(unittest.TestCase):
     def check(self, path, text):
         with tempfile.TemporaryDirectory() as folder:

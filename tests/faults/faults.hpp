@@ -16,6 +16,13 @@ namespace cryored_test {
 
 using Json = nlohmann::json;
 
+/// Their memory says nothing then, and nothing else can be preloaded.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 class FaultTest : public ReconstructTest {
  protected:
   /// A small box, so that many requests take little time. Orphans of what the test starts become its own children.
