@@ -18,6 +18,7 @@ struct Command {
 Command reconstruct_command();
 Command denoise_command();
 Command fsc_command();
+Command phase_command();
 Command weights_command();
 Command train_command();
 Command env_command();

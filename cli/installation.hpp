@@ -23,6 +23,7 @@ std::string plugin_path();           ///< <prefix>/bin/cryored-reconstruct
 std::string denoise_library_path();  ///< <prefix>/lib/cryored/libcryored_denoise.so
 std::string train_library_path();    ///< <prefix>/lib/cryored/libcryored_train.so
 std::string mpi_library_path();      ///< <prefix>/lib/cryored/libcryored_mpi.so
+std::string phase_library_path();    ///< <prefix>/lib/cryored/libcryored_phase_methods.so
 std::string weights_folder();        ///< <prefix>/share/cryored/weights
 
 }  // namespace cryored

@@ -118,7 +118,7 @@ void RankMeeting::begin() {
     const auto lines = lines_of(file("start"));
     for (std::size_t i = 2; i < lines.size(); ++i) {
       if (lines[i] != word) continue;
-      if (lines[1] != "go") throw Error(place + ": rank 0 stopped: " + lines[1]);
+      if (lines[1] != "go") throw Error(place + ": rank 0 stopped: " + lines[1].substr(lines[1].find(" ") + 1));
       token_ = lines[0];
       write_text_atomically(file("ready." + number), token_ + "\n");
       return;

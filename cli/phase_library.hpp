@@ -1,0 +1,27 @@
+#pragma once
+// The methods of cryored phase that need LibTorch live in libcryored_phase_methods.so, loaded only when one of them runs.
+
+#include <memory>
+#include <string>
+
+#include "core/particles/phase_method.hpp"
+#include "models/device.hpp"
+#include "models/imaging/wave_methods.hpp"
+
+namespace cryored {
+
+/// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
+struct PhaseApi {
+  static constexpr int current_layout = 1;
+  int layout;
+  const char* version;  ///< PROJECT_VERSION
+  void (*set_threads)(int count);
+  std::unique_ptr<PhaseMethod> (*make_iterative)(const IterativeOptions& options, const DeviceChoice& device);
+  std::unique_ptr<PhaseMethod> (*make_tv)(const TvOptions& options, const DeviceChoice& device);
+};
+
+/// Loads the library, once per process; it stays loaded. Throws SystemError when it or LibTorch is missing, or when it
+/// belongs to another version.
+const PhaseApi& load_phase_library();
+
+}  // namespace cryored
