@@ -1,5 +1,6 @@
 #pragma once
-// The methods of cryored phase that need LibTorch live in libcryored_phase_methods.so, loaded only when one of them runs.
+// The methods of cryored phase that need LibTorch live in libcryored_phase_methods.so, loaded only when one of them
+// runs.
 
 #include <memory>
 #include <string>
@@ -15,9 +16,9 @@ struct PhaseApi {
   static constexpr int current_layout = 1;
   int layout;
   const char* version;  ///< PROJECT_VERSION
-  void (*set_threads)(int count);
-  std::unique_ptr<PhaseMethod> (*make_iterative)(const IterativeOptions& options, const DeviceChoice& device);
-  std::unique_ptr<PhaseMethod> (*make_tv)(const TvOptions& options, const DeviceChoice& device);
+  std::unique_ptr<PhaseMethod> (*make_iterative)(const IterativeOptions& options, const DeviceChoice& device,
+                                                 int threads);
+  std::unique_ptr<PhaseMethod> (*make_tv)(const TvOptions& options, const DeviceChoice& device, int threads);
 };
 
 /// Loads the library, once per process; it stays loaded. Throws SystemError when it or LibTorch is missing, or when it

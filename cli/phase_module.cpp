@@ -1,14 +1,10 @@
 // libcryored_phase_methods.so: phase retrieval with LibTorch.
 
-#include <torch/utils.h>
-
 #include "cli/phase_library.hpp"
 
 namespace {
 
-void set_threads(int count) { torch::set_num_threads(count); }
-
-const cryored::PhaseApi api{cryored::PhaseApi::current_layout, CRYORED_VERSION, set_threads, cryored::make_iterative,
+const cryored::PhaseApi api{cryored::PhaseApi::current_layout, CRYORED_VERSION, cryored::make_iterative,
                             cryored::make_tv};
 
 }  // namespace

@@ -49,10 +49,11 @@ ChosenMethod method_of(const Settings& settings, int threads) {
   if (name == "iterative" || name == "tv") {
     const DeviceChoice device = choose_device(settings.text("device"), survey_gpus());
     const PhaseApi& api = load_phase_library();
-    api.set_threads(threads);
     const int rounds = static_cast<int>(settings.integer("iterations"));
-    if (name == "tv") return {api.make_tv({rounds, settings.number("tv-strength")}, device), CtfState::corrected};
-    return {api.make_iterative({rounds, settings.number("iterative-resolution")}, device), CtfState::corrected};
+    if (name == "tv")
+      return {api.make_tv({rounds, settings.number("tv-strength")}, device, threads), CtfState::corrected};
+    return {api.make_iterative({rounds, settings.number("iterative-resolution")}, device, threads),
+            CtfState::corrected};
   }
   return {make_wiener({settings.number("wiener-snr"), settings.number("wiener-b")}, threads), CtfState::corrected};
 }
@@ -169,13 +170,13 @@ Command phase_command() {
       option("in_parts", OptionKind::path, "STAR", "", "the same, as RELION's External jobs say it"),
       option("o", OptionKind::path, "FOLDER", "", "where the results go; made if need be"),
       method,
-      number("lowpass", "A", "20", 1, 1000, "resolution of lowpass"),
+      number("lowpass", "A", "16", 1, 1000, "resolution of lowpass"),
       number("wiener-snr", "R", "10", 1e-6, 1e6,
              "wiener: spectral signal-to-noise ratio at zero frequency, before the CTF"),
       number("wiener-b", "A2", "100", 0, 1e5, "wiener: its fall, exp(-B k^2 / 2)"),
-      tool_option("iterations", OptionKind::integer, "N", "10", 1, 10000, "iterative, tv: rounds"),
-      number("iterative-resolution", "A", "10", 1, 1000, "iterative: detail finer than this is left out in each round"),
-      number("tv-strength", "S", "1", 0, 1e4, "tv: weight of the total variation, in units of the phase's noise"),
+      tool_option("iterations", OptionKind::integer, "N", "3", 1, 10000, "iterative, tv: rounds"),
+      number("iterative-resolution", "A", "3", 1, 1000, "iterative: detail finer than this is left out in each round"),
+      number("tv-strength", "S", "0.5", 0, 1e4, "tv: weight of the total variation, in units of the phase's noise"),
       number("dose", "E", "40", 0.01, 1e4,
              "electrons per A^2 that an image was taken with; methods that model the wave need it, because the "
              "normalisation of the images has removed it (iterative, tv)"),

@@ -4,10 +4,16 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <numbers>
 #include <sstream>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "core/imaging/electrons.hpp"
 #include "models/imaging/wave.hpp"
@@ -20,25 +26,49 @@ using torch::Tensor;
 using torch::indexing::Slice;
 
 /// Images computed at once.
-constexpr std::size_t kBatch = 16;
+constexpr std::size_t kBatch = 8;
 /// Pixels at the edge of the box whose intensity counts less and less: what lies beyond is unknown.
 constexpr std::int64_t kTaper = 4;
 
 /// The rounds that both methods share; they differ in how the phase is made plausible.
 class Projections : public PhaseMethod {
  public:
-  Projections(int iterations, const DeviceChoice& device) : iterations_(iterations), device_(prepare_device(device)) {}
+  Projections(int iterations, const DeviceChoice& device, int threads)
+      : iterations_(iterations), device_(prepare_device(device)), threads_(device.cuda ? 1 : threads) {}
 
   void retrieve(ParticleImages& images) override {
-    torch::NoGradGuard no_grad;
     const std::size_t count = images.count();
     std::vector<std::size_t> grid(count);
     std::transform(images.ctfs.begin(), images.ctfs.end(), grid.begin(),
                    [&](const CtfParameters& ctf) { return padded_box(images.box, images.pixel_size, ctf); });
+    std::vector<std::pair<std::size_t, std::size_t>> batches;
     for (std::size_t first = 0, last = 0; first < count; first = last) {
       while (last < count && last - first < kBatch && grid[last] == grid[first]) ++last;
-      retrieve_batch(images, first, last, static_cast<std::int64_t>(grid[first]));
+      batches.emplace_back(first, last);
     }
+    // A batch keeps to one thread: small transforms gain nothing from more, and the result does not depend on how many
+    // there are.
+    torch::set_num_threads(1);
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex mutex;
+    const auto work = [&] {
+      const torch::NoGradGuard no_grad;
+      try {
+        for (std::size_t b = next++; b < batches.size(); b = next++)
+          retrieve_batch(images, batches[b].first, batches[b].second,
+                         static_cast<std::int64_t>(grid[batches[b].first]));
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        failure = std::current_exception();
+        next = batches.size();
+      }
+    };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < std::min(threads_, static_cast<int>(batches.size())); ++i) helpers.emplace_back(work);
+    work();
+    for (std::thread& helper : helpers) helper.join();
+    if (failure) std::rethrow_exception(failure);
   }
 
  protected:
@@ -72,12 +102,13 @@ class Projections : public PhaseMethod {
   }
 
   c10::Device device_;
+  int threads_;
 };
 
 class Iterative : public Projections {
  public:
-  Iterative(const IterativeOptions& options, const DeviceChoice& device)
-      : Projections(options.iterations, device), options_(options) {}
+  Iterative(const IterativeOptions& options, const DeviceChoice& device, int threads)
+      : Projections(options.iterations, device, threads), options_(options) {}
   std::string description() const override {
     std::ostringstream text;
     text << "iterative, " << iterations_ << " rounds, " << options_.resolution << " A";
@@ -116,8 +147,8 @@ Tensor divergence(const Tensor& p) {
 
 class Tv : public Projections {
  public:
-  Tv(const TvOptions& options, const DeviceChoice& device)
-      : Projections(options.iterations, device), options_(options) {}
+  Tv(const TvOptions& options, const DeviceChoice& device, int threads)
+      : Projections(options.iterations, device, threads), options_(options) {}
   std::string description() const override {
     std::ostringstream text;
     text << "tv, " << iterations_ << " rounds of " << options_.inner << ", strength " << options_.strength;
@@ -148,11 +179,11 @@ class Tv : public Projections {
 
 }  // namespace
 
-std::unique_ptr<PhaseMethod> make_iterative(const IterativeOptions& options, const DeviceChoice& device) {
-  return std::make_unique<Iterative>(options, device);
+std::unique_ptr<PhaseMethod> make_iterative(const IterativeOptions& options, const DeviceChoice& device, int threads) {
+  return std::make_unique<Iterative>(options, device, threads);
 }
-std::unique_ptr<PhaseMethod> make_tv(const TvOptions& options, const DeviceChoice& device) {
-  return std::make_unique<Tv>(options, device);
+std::unique_ptr<PhaseMethod> make_tv(const TvOptions& options, const DeviceChoice& device, int threads) {
+  return std::make_unique<Tv>(options, device, threads);
 }
 
 }  // namespace cryored

@@ -8,7 +8,7 @@
 namespace cryored {
 
 struct LowpassOptions {
-  double resolution = 20;  ///< A; a raised cosine from 0.9 to 1.1 times 1 / resolution
+  double resolution = 16;  ///< A; a raised cosine from 0.9 to 1.1 times 1 / resolution
 };
 
 struct WienerOptions {

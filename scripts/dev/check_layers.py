@@ -30,7 +30,7 @@ LAYERS = {
     "cmake": [],
 }
 # LibTorch's headers stay where the network is; the program cryored loads it as a module, only when it denoises.
-TORCH_FOLDERS = ("models", "training", "benchmarks", "tests", "cmake", "cli/denoise_module.cpp", "cli/phase_module.cpp")
+TORCH_FOLDERS = ("models", "training", "benchmarks", "tests", "cmake", "cli/denoise_module.cpp")
 TORCH = re.compile(r"(torch|ATen|c10)/")
 # The layers below the GPU code name no CUDA type.
 CUDA = re.compile(r"(cuda|cufft|cublas|cudnn)[a-zA-Z_0-9]*\.h")

@@ -57,8 +57,8 @@ DeviceChoice cpu() { return choose_device("cpu", survey_gpus()); }
 
 TEST(WaveMethods, FindThePhaseBetterThanTheImageShowsIt) {
   ParticleImages raw = images(1), iterative = raw, tv = raw;
-  make_iterative({10, 10}, cpu())->retrieve(iterative);
-  make_tv({10, 2}, cpu())->retrieve(tv);
+  make_iterative({10, 10}, cpu(), 1)->retrieve(iterative);
+  make_tv({10, 2}, cpu(), 1)->retrieve(tv);
   const double before = mean_correlation(raw);
   EXPECT_GT(mean_correlation(iterative), before + 0.1) << before;
   EXPECT_GT(mean_correlation(tv), before + 0.1) << before;
@@ -67,7 +67,7 @@ TEST(WaveMethods, FindThePhaseBetterThanTheImageShowsIt) {
 TEST(WaveMethods, TotalVariationSmoothsMoreTheStrongerItIs) {
   const auto roughness = [](double strength) {
     ParticleImages found = images(1);
-    make_tv({3, strength}, cpu())->retrieve(found);
+    make_tv({3, strength}, cpu(), 1)->retrieve(found);
     double steps = 0, square = 0;
     for (std::size_t i = 0; i + 1 < found.pixels.size(); ++i) {
       steps += std::abs(found.pixels[i + 1] - found.pixels[i]);
@@ -85,18 +85,32 @@ TEST(WaveMethods, StayFiniteForEveryFiniteImage) {
   odd.pixels[0] = 1e30f;   // intensity far below 0
   odd.pixels[1] = -1e30f;  // and far above 1
   std::fill_n(odd.image(1), group.box * group.box, 40.0f);
-  make_iterative({5, 10}, cpu())->retrieve(odd);
+  make_iterative({5, 10}, cpu(), 1)->retrieve(odd);
   EXPECT_TRUE(std::all_of(odd.pixels.begin(), odd.pixels.end(), [](float v) { return std::isfinite(v); }));
   ParticleImages again = images(1);
   again.pixels[0] = 1e30f;
   again.pixels[1] = -1e30f;
-  make_tv({5, 1}, cpu())->retrieve(again);
+  make_tv({5, 1}, cpu(), 1)->retrieve(again);
   EXPECT_TRUE(std::all_of(again.pixels.begin(), again.pixels.end(), [](float v) { return std::isfinite(v); }));
 }
 
+TEST(WaveMethods, ThreadsChangeNothing) {
+  const ParticleImages few = images(1);
+  ParticleImages one = few, more;
+  // Several batches.
+  for (int i = 0; i < 5; ++i) {
+    one.ctfs.insert(one.ctfs.end(), few.ctfs.begin(), few.ctfs.end());
+    one.pixels.insert(one.pixels.end(), few.pixels.begin(), few.pixels.end());
+  }
+  more = one;
+  make_tv({3, 0.5}, cpu(), 1)->retrieve(one);
+  make_tv({3, 0.5}, cpu(), 3)->retrieve(more);
+  EXPECT_EQ(one.pixels, more.pixels);
+}
+
 TEST(WaveMethods, DescriptionHoldsTheParameters) {
-  EXPECT_NE(make_tv({7, 0.5}, cpu())->description(), make_tv({7, 0.6}, cpu())->description());
-  EXPECT_NE(make_iterative({7, 8}, cpu())->description(), make_iterative({8, 8}, cpu())->description());
+  EXPECT_NE(make_tv({7, 0.5}, cpu(), 1)->description(), make_tv({7, 0.6}, cpu(), 1)->description());
+  EXPECT_NE(make_iterative({7, 8}, cpu(), 1)->description(), make_iterative({8, 8}, cpu(), 1)->description());
 }
 
 }  // namespace
