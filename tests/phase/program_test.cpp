@@ -92,7 +92,7 @@ TEST_F(PhaseProgram, UnwritableOutputIsReported) {
 }
 
 TEST_F(PhaseProgram, KilledAndResumedIsIdentical) {
-  write_particles(folder_.path(), {{{64, 2, 2000}}});
+  write_particles(folder_.path(), {{{64, 2, 800}}});
   ASSERT_EQ(run(phase({"--i", "in.star", "--o", "whole", "--threads", "2"})).code, 0);
   Process victim(phase({"--i", "in.star", "--o", "killed", "--threads", "1"}));
   // Killed in the middle where the machine lets us: after it has begun, before it has ended.
