@@ -39,7 +39,8 @@ class FakeEngine : public Engine {
     return plan;
   }
 
-  Outcome run(const Request& request, const Plan& plan, const Turn& turn, const CancelToken& cancel) override {
+  cryored::daemon::Outcome run(const Request& request, const Plan& plan, const Turn& turn,
+                               const CancelToken& cancel) override {
     std::unique_lock lock(mutex_);
     started_.push_back(plan.facts.map + "@" + turn.device->name);
     limits_.push_back(turn.memory_limit);
@@ -48,7 +49,7 @@ class FakeEngine : public Engine {
     while (!all_free_ && !free_.count(plan.facts.map) && !cancel.cancelled())
       change_.wait_for(lock, std::chrono::milliseconds(1));
     if (cancel.cancelled()) throw Cancelled{};
-    Outcome outcome;
+    cryored::daemon::Outcome outcome;
     outcome.exit = 0;
     outcome.out = plan.facts.map + " done\n";
     outcome.facts = plan.facts;
@@ -103,7 +104,7 @@ class Ears : public Observer {
  public:
   void queued(int ahead) override { note("queued " + std::to_string(ahead)); }
   void started(const Device& device) override { note("started " + device.name); }
-  void done(const Outcome& outcome) override {
+  void done(const cryored::daemon::Outcome& outcome) override {
     {
       const std::lock_guard lock(mutex_);
       outcome_ = outcome;
@@ -127,7 +128,7 @@ class Ears : public Observer {
       return false;
     });
   }
-  Outcome outcome() {
+  cryored::daemon::Outcome outcome() {
     const std::lock_guard lock(mutex_);
     return outcome_;
   }
@@ -144,7 +145,7 @@ class Ears : public Observer {
   std::mutex mutex_;
   std::condition_variable change_;
   std::vector<std::string> heard_;
-  Outcome outcome_;
+  cryored::daemon::Outcome outcome_;
 };
 
 }  // namespace cryored_test
