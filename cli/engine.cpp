@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/network_options.hpp"
 #include "cli/threads.hpp"
+#include "core/base/atomic_file.hpp"
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
 #include "core/reconstruct/pipeline.hpp"
@@ -136,6 +137,7 @@ daemon::Outcome ReconstructEngine::run(const daemon::Request& request, const dae
   const CheckpointScope scope([&] {
     if (cancel.cancelled() || (request.wanted && !request.wanted())) throw daemon::Cancelled{};
   });
+  const FileUmaskScope callers_umask(request.umask.value_or(options_.umask));
   daemon::Outcome outcome;
   outcome.facts = plan.facts;
   try {

@@ -18,6 +18,7 @@ struct EngineOptions {
   int threads = 0;                     ///< for each computation where the request names none; 0: the machine's share
   std::uint64_t gpu_memory_limit = 0;  ///< bytes on each GPU for the denoiser; 0: what is free
   std::string daemon_name;             ///< for the records
+  unsigned umask = 022;                ///< for files of requests that bring none
   std::size_t most_networks = 4;       ///< kept loaded on each device
 };
 

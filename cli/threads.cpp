@@ -13,6 +13,9 @@ int usable_processors() {
   CPU_ZERO(&mask);
   int count = 1;
   if (sched_getaffinity(0, sizeof mask, &mask) == 0) count = std::max(1, CPU_COUNT(&mask));
+  // Slurm may bind by affinity alone, which the daemon, started by a bound rank, has reset.
+  const char *job = std::getenv("SLURM_JOB_ID"), *allocated = std::getenv("SLURM_CPUS_ON_NODE");
+  if (job && allocated && std::atoi(allocated) > 0) count = std::min(count, std::atoi(allocated));
   // Containers limit time, not processors: "<quota> <period>" in microseconds, or "max <period>".
   std::ifstream quota_file("/sys/fs/cgroup/cpu.max");
   std::string quota;

@@ -5,7 +5,8 @@
 
 namespace cryored {
 
-/// Processors this process may use: affinity mask, then the control group's CPU quota.
+/// Processors this process may use: affinity mask, $SLURM_CPUS_ON_NODE in a Slurm job, the control
+/// group's CPU quota.
 int usable_processors();
 
 /// Share of usable_processors() for one of `concurrent` runs on this machine, at least 1.

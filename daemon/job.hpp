@@ -25,6 +25,7 @@ struct Request {
   /// Asked by the computing thread at its checkpoints, the last one before a file gets its name: false ends the
   /// request like a cancelled one. Empty: always wanted.
   std::function<bool()> wanted;
+  std::optional<unsigned> umask;  ///< the caller's, for the files that it gets; none: the engine's choice
 };
 
 /// What is told of a map in `cryored status`; what is not known stays empty.

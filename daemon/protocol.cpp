@@ -66,6 +66,12 @@ Request parse_reconstruct(const std::string& body) {
     if (!attempt->is_number_integer() || *attempt < 1 || *attempt > 100) refuse("attempt: allowed: 1 to 100");
     request.attempt = attempt->get<int>();
   }
+  if (const auto mask = json.find("umask"); mask != json.end()) {
+    const std::string digits = text(*mask, "umask");
+    if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("01234567") != std::string::npos)
+      refuse("umask: allowed: up to four octal digits, as text");
+    request.umask = static_cast<unsigned>(std::stoul(digits, nullptr, 8)) & 0777u;
+  }
   return request;
 }
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -169,6 +170,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   options.threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : 0;
   options.gpu_memory_limit = size_option(settings, "gpu-memory-limit");
   options.daemon_name = settings.text("daemon-name");
+  options.umask = umask(077);  // its own files, those that the log's rotation opens among them, are private
   ReconstructEngine engine(options);
 
   std::unique_ptr<daemon::EventLog> file;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,7 +87,21 @@ class FileSizeSignalBlocked {
   sigset_t set_, before_;
 };
 
+constexpr int own_umask = -1;
+thread_local int umask_here = own_umask;
+
+/// The umask belongs to the whole process, so that another one can only be applied afterwards. A folder with a default
+/// ACL decides by itself, whatever the umask.
+void apply_umask(int fd, const std::string& folder) {
+  if (umask_here == own_umask || getxattr(folder.c_str(), "system.posix_acl_default", nullptr, 0) > 0) return;
+  // File systems that know no modes refuse; they would not have obeyed the umask either.
+  if (fchmod(fd, 0666 & ~static_cast<mode_t>(umask_here)) != 0) return;
+}
+
 }  // namespace
+
+FileUmaskScope::FileUmaskScope(unsigned mask) : before_(umask_here) { umask_here = static_cast<int>(mask & 0777); }
+FileUmaskScope::~FileUmaskScope() { umask_here = before_; }
 
 AtomicFile::AtomicFile(const std::string& final_path, Naming naming) : final_path_(final_path) {
   if (final_path.empty() || final_path.back() == '/')
@@ -123,6 +138,7 @@ AtomicFile::AtomicFile(const std::string& final_path, Naming naming) : final_pat
     if (fd_ >= 0 || errno != EEXIST) break;
   }
   if (fd_ < 0) fail(final_path, "cannot create a file in the folder " + folder, errno);
+  apply_umask(fd_, folder);
 }
 
 AtomicFile::~AtomicFile() {

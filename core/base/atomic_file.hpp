@@ -47,6 +47,18 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// While it lives, AtomicFiles of this thread get the mode that a process with this umask would give them.
+class FileUmaskScope {
+ public:
+  explicit FileUmaskScope(unsigned mask);
+  ~FileUmaskScope();
+  FileUmaskScope(const FileUmaskScope&) = delete;
+  FileUmaskScope& operator=(const FileUmaskScope&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Writes a whole text file atomically.
 void write_text_atomically(const std::string& path, const std::string& text);
 

@@ -9,6 +9,7 @@ Sets up and builds if needed, then runs one benchmark:
   denoise       time per block of the denoiser, and the share of this machine's peak
   refine        refinements by RELION: plain, RED and CW-RED
   guard         negative controls: noise alone, a wrong and a mirrored start map
+  daemon        what a request to a warm daemon adds to the computation; start-up of the plugin
   onepass       FSC to truth before and after one pass of the denoiser, on RELION's half-maps
 
   --list            the benchmarks of this build
@@ -24,8 +25,8 @@ bench_main() {
       bench_usage >&2
       exit 2
       ;;
-    --list) printf '%s\n' reconstruct denoise refine guard onepass; return ;;
-    reconstruct | denoise) program=bench_$name ;;
+    --list) printf '%s\n' reconstruct denoise daemon refine guard onepass; return ;;
+    reconstruct | denoise | daemon) program=bench_$name ;;
     refine | onepass) program=cryored-$name ;;
     guard)
       shift
@@ -33,7 +34,7 @@ bench_main() {
       bench_guard "$@"
       return
       ;;
-    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, refine, guard and onepass" ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, daemon, refine, guard and onepass" ;;
   esac
   shift
   source "$root/scripts/dev/build.sh"

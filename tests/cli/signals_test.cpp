@@ -71,6 +71,17 @@ TEST_F(ThreadsTest, TheAffinityMaskCounts) {
   EXPECT_EQ(share_of_processors(2), 1) << "never none";
 }
 
+TEST_F(ThreadsTest, WhatSlurmGaveTheJobHereCounts) {
+  setenv("SLURM_CPUS_ON_NODE", "1", 1);
+  const int outside = usable_processors();
+  setenv("SLURM_JOB_ID", "7", 1);
+  EXPECT_EQ(usable_processors(), 1);
+  setenv("SLURM_CPUS_ON_NODE", "100000", 1);
+  EXPECT_EQ(usable_processors(), outside) << "outside a job it says nothing";
+  unsetenv("SLURM_JOB_ID");
+  unsetenv("SLURM_CPUS_ON_NODE");
+}
+
 TEST_F(ThreadsTest, RanksOnThisMachineShareIt) {
   EXPECT_EQ(concurrent_runs(1, false, ""), 1) << "outside MPI a map has the machine to itself";
   EXPECT_EQ(concurrent_runs(1, false, "3"), 2) << "a leader and two workers: both halves at once";

@@ -1,6 +1,7 @@
 // The real cryored daemon on real requests: what it computes is what cryored reconstruct computes.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -121,6 +122,28 @@ TEST_F(DaemonTest, ErrorsAreThoseOfTheProgram) {
   EXPECT_EQ(gpu["exit"], 1);
   EXPECT_NE(gpu["stderr"].get<std::string>().find("a device of the daemon: cpu"), std::string::npos) << gpu;
   EXPECT_FALSE(exists(files.result()));
+}
+
+TEST_F(DaemonTest, FilesHaveTheModeThatTheCallerWouldGiveThem) {
+  files.write();
+  const Process process(daemon());
+  const std::string path = socket();
+  const auto mode_of = [](const std::string& file) {
+    struct stat info {};
+    return stat(file.c_str(), &info) == 0 ? info.st_mode & 0777 : 0u;
+  };
+  for (const auto& [umask, mode] : {std::pair{"002", 0664u}, {"077", 0600u}, {"0027", 0640u}}) {
+    Json request = Json::parse(body({files.star(), "--prior", "gaussian"}));
+    request["umask"] = umask;
+    Client client(path);
+    client.post("/v1/reconstruct", request.dump());
+    ASSERT_NE(client.read_all().find("\"exit\":0"), std::string::npos);
+    EXPECT_EQ(mode_of(files.result()), mode) << umask;
+    EXPECT_EQ(mode_of(files.record()), mode) << umask;
+  }
+  std::string json = path;
+  json.replace(json.size() - 5, 5, ".json");
+  EXPECT_EQ(mode_of(json), 0600u);
 }
 
 TEST_F(DaemonTest, AClientThatGoesLeavesNoFile) {

@@ -1,6 +1,7 @@
 // cryored-reconstruct through the real daemon, as RELION runs it: started by the first call, shared by the next ones.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +72,42 @@ TEST_F(PluginThroughDaemon, TheFirstCallStartsADaemonThatServesTheNext) {
   EXPECT_EQ(cryored_word({"daemon", "--stop"}).code, 0);
   for (int i = 0; i < 1000 && kill(first, 0) == 0; ++i) usleep(10000);
   EXPECT_NE(kill(first, 0), 0) << "it has left";
+}
+
+TEST_F(PluginThroughDaemon, FilesHaveTheModeOfTheCallersUmask) {
+  files.write();
+  for (const auto& [mask, mode] : {std::pair{0077u, 0600u}, {0002u, 0664u}}) {
+    const mode_t before = umask(mask);
+    const Outcome outcome = run(plugin_call({"--prior", "gaussian"}));
+    umask(before);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    struct stat info {};
+    ASSERT_EQ(stat(files.result().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, mode);
+  }
+}
+
+TEST_F(PluginThroughDaemon, MpirunDoesNotWaitForTheDaemonThatARankStarted) {
+  if (run(std::vector<std::string>{"sh", "-c", "command -v mpirun"}).code != 0) GTEST_SKIP() << "no mpirun here";
+  files.write();
+  Invocation job = plugin_call();
+  // The pipe ends only when nobody holds the rank's output any more; each rank is bound to one core.
+  job.words = {"sh", "-c",
+               "mpirun -n 2 --oversubscribe --bind-to core:overload-allowed \"$0\" --prior gaussian \"$1\" | cat",
+               plugin(), files.star()};
+  job.environment["OMPI_ALLOW_RUN_AS_ROOT"] = job.environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
+  job.environment["TMPDIR"] = runtime.path();
+  const Outcome outcome = run(job);
+  EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 2) << outcome.out << outcome.err;
+  const int pid = daemon_pid();
+  ASSERT_GT(pid, 0) << outcome.err;
+  EXPECT_EQ(kill(pid, 0), 0) << "the daemon lives on";
+  const auto line_of = [](const std::string& process, const std::string& name) {
+    const std::string status = read_file("/proc/" + process + "/status");
+    const auto at = status.find(name);
+    return status.substr(at, status.find('\n', at) - at);
+  };
+  EXPECT_EQ(line_of(std::to_string(pid), "Cpus_allowed:"), line_of("self", "Cpus_allowed:"));
 }
 
 TEST_F(PluginThroughDaemon, ErrorsAndExitCodesAreThoseOfTheHelper) {

@@ -121,6 +121,8 @@ TEST_F(ServerTest, WrongRequestsAreRefused) {
   EXPECT_EQ(status(post(std::string(500000, '['))), "HTTP/1.1 400");
   EXPECT_EQ(status(post(body_of("a", "", 2))), "HTTP/1.1 426");
   EXPECT_EQ(status(post(body_of("a", ", \"attempt\": 0"))), "HTTP/1.1 400");
+  for (const char* umask : {"22", "\"\"", "\"089\"", "\"00022\"", "\"-22\""})
+    EXPECT_EQ(status(post(body_of("a", std::string(", \"umask\": ") + umask))), "HTTP/1.1 400") << umask;
   EXPECT_NE(post("{\"protocol\":1,\"id\":\"0123456789abcdef\",\"words\":[],\"cwd\":\"relative\",\"environment\":{}}")
                 .find("cwd: allowed: an absolute path"),
             std::string::npos);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <functional>
+#include <thread>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/sha256.hpp"
@@ -60,6 +61,29 @@ TEST(AtomicFile, ModeFollowsUmask) {
   struct stat info {};
   ASSERT_EQ(stat((folder / "a").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0640u);
+}
+
+TEST(AtomicFile, ModeFollowsTheUmaskOfAScope) {
+  const TempFolder scratch;
+  const auto mode = [&] {
+    write_text_atomically(scratch / "map", "x");
+    struct stat info {};
+    EXPECT_EQ(stat((scratch / "map").c_str(), &info), 0);
+    return info.st_mode & 0777;
+  };
+  const mode_t own = umask(022);
+  {
+    const FileUmaskScope group(002);
+    EXPECT_EQ(mode(), 0664u) << "wider than this process's own";
+    {
+      const FileUmaskScope nobody(077);
+      EXPECT_EQ(mode(), 0600u);
+      std::thread([&] { EXPECT_EQ(mode(), 0644u) << "a scope is its thread's"; }).join();
+    }
+    EXPECT_EQ(mode(), 0664u);
+  }
+  EXPECT_EQ(mode(), 0644u);
+  umask(own);
 }
 
 TEST(AtomicFile, TwoWritersOfOneNameDoNotMix) {
