@@ -146,8 +146,10 @@ struct Queue::State {
     if (outcome.facts.lambda) fields["lambda"] = *outcome.facts.lambda;
     if (outcome.facts.resolution) fields["resolution_A"] = *outcome.facts.resolution;
     if (!map.error.empty()) fields["error"] = map.error;
-    note(outcome.exit == 0 ? "request.done" : "request.failed", std::move(fields));
+    const char* event = outcome.exit == 0 ? "request.done" : "request.failed";
+    // The caller first: the log's disk may be slow.
     events.push_back([observer = entry->observer, outcome = std::move(outcome)] { observer->done(outcome); });
+    note(event, std::move(fields));
     tell_places();
   }
 

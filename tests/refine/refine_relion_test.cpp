@@ -5,7 +5,12 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "benchmarks/refine/cell.hpp"
@@ -207,6 +212,43 @@ TEST_F(SmallRefinement, RedRunsInEveryIterationAndLeavesItsRecords) {
       EXPECT_TRUE(note.seconds) << "iteration " << it.iteration;
     }
   EXPECT_LT(red.score.final_map.resolution, 20);
+}
+
+TEST_F(SmallRefinement, TheSameMapsThroughADaemonThatARankStarts) {
+  const auto maps_of = [&](const std::string& name) {
+    Cell cell = cell_for(refine_mode("red", CRYORED_RECONSTRUCT, "--device cpu --threads 1"));
+    cell.folder = (base_ / name).string();
+    EXPECT_EQ(run_cell(cell, data_, truth_, {}, {}).end, RunEnd::iteration_limit);
+    std::map<std::string, std::string> maps, records;
+    const std::string map = "_external_reconstruct.mrc", record = "_cryored.json";
+    for (const auto& file : fs::directory_iterator(cell.folder)) {
+      const std::string path = file.path().string();
+      std::ifstream stream(path, std::ios::binary);
+      const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+      if (path.ends_with(map)) maps[file.path().filename()] = bytes;
+      if (path.ends_with(record)) records[file.path().filename()] = nlohmann::json::parse(bytes)["served_by"].dump();
+    }
+    EXPECT_EQ(maps.size(), 2u * kIterations);
+    EXPECT_EQ(records.size(), 2u * kIterations);
+    return std::pair(maps, records);
+  };
+  const auto [helper, without] = maps_of("helper");
+  for (const auto& [name, served_by] : without) EXPECT_EQ(served_by, "null") << name;
+
+  setenv("CRYORED_NO_DAEMON", "no", 1);
+  setenv("CRYORED_RUNTIME_DIR", (top_ / "run").c_str(), 1);
+  setenv("CRYORED_IDLE_TIMEOUT", "120", 1);  // it leaves, whatever becomes of this test
+  const auto [daemon, with] = maps_of("daemon");
+  const std::string folder = fs::path(CRYORED_RECONSTRUCT).parent_path().string();
+  EXPECT_EQ(std::system((folder + "/cryored daemon --stop").c_str()), 0);
+  setenv("CRYORED_NO_DAEMON", "yes", 1);
+  std::set<std::string> pids;
+  for (const auto& [name, served_by] : with) {
+    ASSERT_NE(served_by, "null") << name;
+    pids.insert(nlohmann::json::parse(served_by)["pid"].dump());
+  }
+  EXPECT_EQ(pids.size(), 1u) << "one daemon for all";
+  EXPECT_TRUE(helper == daemon) << "bit for bit";
 }
 
 TEST_F(SmallRefinement, AnotherDataSetInTheFolderIsRefused) {
