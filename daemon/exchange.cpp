@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -74,6 +76,23 @@ std::map<std::string, std::string> handed_environment() {
   return handed;
 }
 
+unsigned own_umask() {
+  const mode_t mask = umask(0);
+  umask(mask);
+  return mask & 0777u;
+}
+
+std::string umask_text(unsigned mask) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%03o", mask & 0777u);
+  return text;
+}
+
+std::optional<unsigned> parse_umask(const std::string& text) {
+  if (text.empty() || text.size() > 4 || text.find_first_not_of("01234567") != text.npos) return std::nullopt;
+  return static_cast<unsigned>(std::strtoul(text.c_str(), nullptr, 8)) & 0777u;
+}
+
 std::string request_file(const std::string& star) { return stem_of_star(star) + request_ending; }
 std::string answer_file(const std::string& star, const std::string& nonce, int generation) {
   return stem_of_star(star) + ".cryored-answer-" + nonce + "-" + std::to_string(generation) + ".json";
@@ -96,6 +115,7 @@ std::string to_text(const FileRequest& request) {
   json["job_root_levels"] = request.job_root_levels;
   json["host"] = request.host;
   json["pid"] = request.pid;
+  if (request.umask) json["umask"] = umask_text(*request.umask);
   json["beat"] = request.beat;
   return json.dump(1) + "\n";
 }
@@ -148,6 +168,8 @@ std::optional<FileRequest> parse_request(const std::string& text) {
   }
   take(json, "host", request.host);
   take(json, "pid", 0, INT_MAX, request.pid);
+  std::string mask;
+  if (take(json, "umask", mask) && !(request.umask = parse_umask(mask))) return std::nullopt;
   return request;
 }
 

@@ -15,6 +15,12 @@ constexpr int protocol_version = 1;
 /// So many random hexadecimal digits. Throws SystemError.
 std::string random_digits(std::size_t count);
 
+/// The umask of this process. For programs of one thread: to read it is to set it for a moment.
+unsigned own_umask();
+/// As requests carry it, in octal digits, one to four. Nothing where the text is none.
+std::string umask_text(unsigned mask);
+std::optional<unsigned> parse_umask(const std::string& text);
+
 /// The variables of this process that a request carries.
 std::map<std::string, std::string> handed_environment();
 
@@ -37,7 +43,8 @@ struct FileRequest {
   int job_root_levels = 0;      ///< the caller's working directory is so many folders above
   std::string host;
   int pid = 0;
-  std::uint64_t beat = 0;  ///< another one each time that it is written: the caller lives
+  std::optional<unsigned> umask;  ///< the caller's
+  std::uint64_t beat = 0;         ///< another one each time that it is written: the caller lives
 };
 
 struct FileAnswer {

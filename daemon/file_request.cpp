@@ -84,6 +84,7 @@ Request to_compute(const PlacedRequest& placed, int generation) {
   asked.words[0] = inner;
   for (const auto& [name, value] : request.environment)
     if (travels(name)) asked.environment.emplace(name, value);
+  asked.umask = request.umask;
   asked.attempt = generation + 1;
   asked.from = Request::From::watch;
   asked.caller = "host " + request.host + ", pid " + std::to_string(request.pid);

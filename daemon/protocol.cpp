@@ -67,10 +67,8 @@ Request parse_reconstruct(const std::string& body) {
     request.attempt = attempt->get<int>();
   }
   if (const auto mask = json.find("umask"); mask != json.end()) {
-    const std::string digits = text(*mask, "umask");
-    if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("01234567") != std::string::npos)
-      refuse("umask: allowed: up to four octal digits, as text");
-    request.umask = static_cast<unsigned>(std::stoul(digits, nullptr, 8)) & 0777u;
+    request.umask = parse_umask(text(*mask, "umask"));
+    if (!request.umask) refuse("umask: allowed: up to four octal digits, as text");
   }
   return request;
 }

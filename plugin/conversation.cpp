@@ -3,12 +3,10 @@
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
-#include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -74,11 +72,7 @@ std::optional<std::string> request_body(const std::vector<std::string>& words, i
     body["words"] = words;
     body["cwd"] = folder;
     body["environment"] = daemon::handed_environment();
-    const mode_t mask = umask(0);
-    umask(mask);
-    char octal[8];
-    std::snprintf(octal, sizeof octal, "%03o", static_cast<unsigned>(mask));
-    body["umask"] = octal;
+    body["umask"] = daemon::umask_text(daemon::own_umask());
     body["attempt"] = attempt;
     std::string text = body.dump();
     if (text.size() > longest_body) return std::nullopt;

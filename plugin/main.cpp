@@ -48,7 +48,9 @@ int pass_on(const std::string& out, const std::string& err, int exit) {
 /// A runtime folder that cannot be used, or that somebody else made in /tmp, is no reason to end RELION's job.
 daemon::Address find_daemon(const Settings& settings, const std::string& folder) {
   try {
-    return daemon::find_address(settings.daemon_name, folder);
+    const daemon::Address address = daemon::find_address(settings.daemon_name, folder);
+    daemon::socket_address(address.socket());  // its length
+    return address;
   } catch (const SystemError& error) {
     throw Unreachable(error.what());
   }

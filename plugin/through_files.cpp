@@ -153,6 +153,7 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
   request.job_root_levels = place.levels;
   request.host = daemon::host_name();
   request.pid = getpid();
+  request.umask = daemon::own_umask();
   try {
     daemon::to_text(request);
   } catch (const nlohmann::json::exception&) {

@@ -63,7 +63,7 @@ while :; do
   [ "$beat" -eq 0 ] || [ -f "$request" ] || fail "$request was removed while this call waited: cancelled"
   beat=$((beat + 1))
   # Written anew each second: the daemon computes for callers that live.
-  { printf '%s\n "beat": %d}\n' "$json" "$beat" >"$temporary" && mv -f "$temporary" "$request"; } ||
+  { printf '%s\n "umask": "%s", "beat": %d}\n' "$json" "$(umask)" "$beat" >"$temporary" && mv -f "$temporary" "$request"; } ||
     [ "$beat" -gt 1 ] || fail "$request: cannot be written"
   said=
   for answer in "$stem.cryored-answer-$nonce"-*.json; do

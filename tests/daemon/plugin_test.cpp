@@ -110,6 +110,21 @@ TEST_F(PluginThroughDaemon, MpirunDoesNotWaitForTheDaemonThatARankStarted) {
   EXPECT_EQ(line_of(std::to_string(pid), "Cpus_allowed:"), line_of("self", "Cpus_allowed:"));
 }
 
+TEST_F(PluginThroughDaemon, ARuntimeFolderThatCannotBeTrustedEndsNoJob) {
+  files.write();
+  std::filesystem::create_directory(runtime / "open");
+  std::filesystem::permissions(runtime / "open", std::filesystem::perms::all);
+  for (const std::string& folder : {runtime / "open", runtime / "none/below", runtime / std::string(100, 'x')}) {
+    Invocation invocation = plugin_call({"--prior", "gaussian"});
+    invocation.environment["CRYORED_RUNTIME_DIR"] = folder;
+    const Outcome outcome = run(invocation);
+    EXPECT_EQ(outcome.code, 0) << folder;
+    EXPECT_EQ(outcome.err.rfind("cryored-reconstruct: no daemon: " + folder, 0), 0u) << outcome.err;
+    EXPECT_NE(outcome.err.find("computing in a helper process"), std::string::npos) << outcome.err;
+    EXPECT_TRUE(record()["served_by"].is_null());
+  }
+}
+
 TEST_F(PluginThroughDaemon, ErrorsAndExitCodesAreThoseOfTheHelper) {
   EXPECT_EQ(run(plugin_call({"--lambda", "7"})).code, 2);
   const Outcome missing = run(plugin_call());

@@ -32,6 +32,7 @@ TEST(Exchange, RequestsAndAnswersRoundTrip) {
   request.job_root_levels = 2;
   request.host = "node";
   request.pid = 7;
+  request.umask = 027;
   const auto again = parse_request(to_text(request));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->nonce, request.nonce);
@@ -39,6 +40,7 @@ TEST(Exchange, RequestsAndAnswersRoundTrip) {
   EXPECT_EQ(again->environment, request.environment);
   EXPECT_EQ(again->star_size, 1234u);
   EXPECT_EQ(again->job_root_levels, 2);
+  EXPECT_EQ(again->umask, 027u);
   FileAnswer answer;
   answer.nonce = request.nonce;
   answer.state = "done";
