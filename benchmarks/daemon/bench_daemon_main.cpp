@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -88,7 +89,7 @@ std::string load_text() {
   return getloadavg(load, 1) == 1 ? fmt::format("{:.1f}", load[0]) : "unknown";
 }
 
-/// A folder that goes with its daemon, however the benchmark ends.
+/// A folder that goes with its daemon; after an error it stays without one.
 class Place {
  public:
   explicit Place(std::string programs) : programs_(std::move(programs)) {
@@ -106,6 +107,7 @@ class Place {
     } catch (const Error& error) {
       std::cerr << "bench_daemon: " << error.what() << "\n";
     }
+    if (std::uncaught_exceptions() > 0) return;  // the message names files in it
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
   }
