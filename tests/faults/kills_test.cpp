@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "tests/faults/faults.hpp"
@@ -22,15 +23,13 @@ class FaultsKills : public FaultTest {
     for (int i = 0; i < 100 && daemons().empty() && !is_zombie(request.pid()); ++i) sleep_ms(3);
     sleep_ms(between(0, most_ms));
     int killed = 0;
-    for (const pid_t pid : daemons()) killed += kill(pid, SIGKILL) == 0;
-    // Daemons have no parent but this process, and their number would slow down each look at the processes.
-    for (const pid_t pid : children_of(getpid()))
-      if (pid != request.pid() && is_zombie(pid) && comm_of(pid) == "cryored") waitpid(pid, nullptr, WNOHANG);
+    for (const pid_t pid : daemons()) {
+      killed += kill(pid, SIGKILL) == 0;
+      killed_.insert(pid);
+    }
+    // They have no parent but this process, and their number would slow down each look at the processes.
+    std::erase_if(killed_, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) != 0; });
     return killed;
-  }
-  static std::string comm_of(pid_t pid) {
-    const std::string text = read_file("/proc/" + std::to_string(pid) + "/comm");
-    return text.substr(0, text.find('\n'));
   }
   static bool is_zombie(pid_t pid) {
     const std::string text = read_file("/proc/" + std::to_string(pid) + "/stat");
@@ -160,6 +159,8 @@ class FaultsKills : public FaultTest {
     EXPECT_EQ(daemons().size(), 1u);
     report("plugins at once, and no daemon yet", count, "one daemon stays and serves all, 0 wrong or missing maps");
   }
+
+  std::set<pid_t> killed_;
 };
 class FaultsLongKills : public FaultsKills {};
 

@@ -57,7 +57,7 @@ TEST_F(FaultsLongRelion, KilledInTheMiddleAndContinued) {
   std::vector<std::string> words{"--i",
                                  "particles.star",
                                  "--o",
-                                 "run",
+                                 "./run",
                                  "--ref",
                                  "reference.mrc",
                                  "--ini_high",
@@ -98,12 +98,12 @@ TEST_F(FaultsLongRelion, KilledInTheMiddleAndContinued) {
       sleep_ms(kills % 2 == 0 ? between(0, 900) : between(1500, 4000));
       if (kills == 2)
         for (const pid_t pid : daemons()) killed_daemons += kill(pid, SIGKILL) == 0;
-      const auto before = named("_external_reconstruct.mrc");
       for (const pid_t pid : processes("relion_refine_mpi")) killed_ranks += kill(pid, SIGKILL) == 0;
       run.wait();
       for (int i = 0; i < 1000 && !processes(plugin()).empty(); ++i) sleep_ms(5);
       orphans += static_cast<int>(processes(plugin()).size());
       if (!status().is_null()) settled();
+      const auto before = named("_external_reconstruct.mrc");
       sleep_ms(1500);  // as long as a map takes
       published_late += static_cast<int>(named("_external_reconstruct.mrc").size()) - static_cast<int>(before.size());
     } else {
@@ -122,7 +122,7 @@ TEST_F(FaultsLongRelion, KilledInTheMiddleAndContinued) {
       if (number > iteration && number > 0) iteration = number, newest = name;
     }
     if (!newest.empty())
-      words = {"--continue", newest, "--o", "run", "--external_reconstruct", "--auto_iter_max", std::to_string(last)};
+      words = {"--continue", newest, "--o", "./run", "--external_reconstruct", "--auto_iter_max", std::to_string(last)};
   }
   EXPECT_TRUE(ended);
   EXPECT_GE(killed_ranks, 10);
