@@ -27,6 +27,7 @@ std::string denoise_library_path() { return prefix_folder() + "/lib/cryored/libc
 std::string train_library_path() { return prefix_folder() + "/lib/cryored/libcryored_train.so"; }
 std::string mpi_library_path() { return prefix_folder() + "/lib/cryored/libcryored_mpi.so"; }
 std::string phase_library_path() { return prefix_folder() + "/lib/cryored/libcryored_phase_methods.so"; }
+std::string nccl_library_path() { return prefix_folder() + "/lib/cryored/libcryored_nccl.so"; }
 std::string weights_folder() { return prefix_folder() + "/share/cryored/weights"; }
 
 }  // namespace cryored

@@ -24,6 +24,7 @@ std::string denoise_library_path();  ///< <prefix>/lib/cryored/libcryored_denois
 std::string train_library_path();    ///< <prefix>/lib/cryored/libcryored_train.so
 std::string mpi_library_path();      ///< <prefix>/lib/cryored/libcryored_mpi.so
 std::string phase_library_path();    ///< <prefix>/lib/cryored/libcryored_phase_methods.so
+std::string nccl_library_path();     ///< <prefix>/lib/cryored/libcryored_nccl.so, where built with CUDA
 std::string weights_folder();        ///< <prefix>/share/cryored/weights
 
 }  // namespace cryored

@@ -6,17 +6,25 @@ namespace cryored {
 
 using torch::Tensor;
 
-// One buffer and one message: latency counts more than the copies. A GPU's gradients go through host memory.
-void sum_over_ranks(const std::vector<Tensor>& parameters, StepFigures& figures, Ranks& ranks) {
+// One buffer and one message: latency counts more than the copies.
+void sum_over_ranks(const std::vector<Tensor>& parameters, StepFigures& figures, Ranks& ranks, DeviceSum* on_device) {
   if (ranks.size() == 1) return;
   torch::NoGradGuard no_grad;
   std::vector<Tensor> parts;
-  for (const auto& p : parameters)
+  std::int64_t count = 0;
+  for (const auto& p : parameters) {
     parts.push_back((p.grad().defined() ? p.grad() : torch::zeros_like(p)).reshape({-1}).to(torch::kFloat));
-  Tensor all = torch::cat(parts).cpu();
-  const auto count = all.numel();
-  all = torch::cat({all, torch::tensor({static_cast<float>(figures.loss), figures.stop ? 1.0F : 0.0F})});
-  ranks.sum({all.data_ptr<float>(), static_cast<std::size_t>(all.numel())});
+    count += p.numel();
+  }
+  parts.push_back(
+      torch::tensor({static_cast<float>(figures.loss), figures.stop ? 1.0F : 0.0F}).to(parts.at(0).device()));
+  Tensor all = torch::cat(parts);
+  if (on_device) {
+    on_device->sum(all);
+  } else {
+    all = all.cpu();
+    ranks.sum({all.data_ptr<float>(), static_cast<std::size_t>(all.numel())});
+  }
   figures.loss = all[count].item<double>();
   figures.stop = all[count + 1].item<double>() > 0;
   std::int64_t at = 0;

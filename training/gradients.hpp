@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "training/device_sum.hpp"
 #include "training/ranks.hpp"
 
 namespace cryored {
@@ -16,7 +17,9 @@ struct StepFigures {
 };
 
 /// Adds up the gradients of the parameters and the figures over all ranks; `stop` if any rank wants to. Alone: nothing.
-void sum_over_ranks(const std::vector<torch::Tensor>& parameters, StepFigures& figures, Ranks& ranks);
+/// Through `on_device` where there is one, else through host memory.
+void sum_over_ranks(const std::vector<torch::Tensor>& parameters, StepFigures& figures, Ranks& ranks,
+                    DeviceSum* on_device = nullptr);
 
 /// Makes tensors those of rank 0.
 void broadcast_tensors(const std::vector<torch::Tensor>& tensors, Ranks& ranks);

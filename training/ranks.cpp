@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "core/base/error.hpp"
 
@@ -46,6 +47,18 @@ std::unique_ptr<Ranks> join_mpi(const std::string& library, int expected) {
                               std::to_string(expected) + ", as the launcher's variables say",
                               "use the mpirun of " + ranks->engine() + ", or srun --mpi=pmix"});
   return ranks;
+}
+
+void* find_nccl(const std::string& library) {
+  if (!std::filesystem::exists(library)) return nullptr;
+  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* entry = handle ? dlsym(handle, "cryored_nccl_sum") : nullptr;
+  if (!entry) {
+    const char* reason = dlerror();
+    throw SystemError(Problem{library, "NCCL", reason ? reason : "cannot be loaded", "the LibTorch of this build",
+                              "build again, or remove this file: sums then go through host memory"});
+  }
+  return entry;
 }
 
 Launch launched() {

@@ -47,6 +47,10 @@ std::unique_ptr<Ranks> one_process();
 /// ranks: then launcher and library do not belong together.
 std::unique_ptr<Ranks> join_mpi(const std::string& library, int expected);
 
+/// NCCL's part, loaded from `library`: a function of torch's types, see training/device_sum.hpp. Null where this build
+/// has none; throws SystemError when it is there and cannot be loaded.
+void* find_nccl(const std::string& library);
+
 struct TorchrunVariables {
   std::string host;
   int port = 0, rank = 0, size = 1, local_rank = 0, local_size = 1;

@@ -67,6 +67,7 @@ struct Place {
   torch::Device device = torch::kCPU;
   std::string hardware;
   int threads = 1;
+  bool own_gpu = false;  ///< no other rank's
 };
 
 Place take_place(const TrainOptions& o, const Ranks& ranks) {
@@ -85,6 +86,8 @@ Place take_place(const TrainOptions& o, const Ranks& ranks) {
   place.device = prepare_device(choice);
   place.hardware = choice.cuda ? choice.text : processor_name();
   place.threads = threads;
+  place.own_gpu = choice.cuda && !o.device.starts_with("cuda:") &&
+                  static_cast<std::size_t>(ranks.local_size()) <= survey.gpus.size();
   return place;
 }
 
@@ -101,6 +104,7 @@ class Trainer {
   };
   void check_options() const;
   void resume();
+  void start_device_sum();
   std::vector<Part> load(std::int64_t step) const;
   double learning_rate(std::int64_t step) const;
   StepFigures one_step(const std::vector<Part>& parts, double rate);
@@ -123,6 +127,7 @@ class Trainer {
   TaskDescription description_;
   std::shared_ptr<torch::nn::Module> model_, average_;
   std::optional<torch::optim::AdamW> optimiser_;
+  std::unique_ptr<DeviceSum> on_device_;
   std::optional<RunLog> log_;  ///< rank 0
   std::string checkpoint_;
   RunState state_;
@@ -152,6 +157,8 @@ Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(c
     for (auto* model : {model_.get(), average_.get()})
       for (auto& p : model->parameters()) p.set_data(channels_last(p.data()));
   if (ranks.first()) log_.emplace(o.run, state_.step);
+  start_device_sum();
+  state_.sessions.push_back(session());
   first_ = state_.step;
 }
 
@@ -184,14 +191,31 @@ void Trainer::resume() {
   }
   // Written only when all have read.
   ranks_.broadcast(&there, 1);
-  state_.sessions.push_back(session());
+}
+
+void Trainer::start_device_sum() {
+  // NCCL has one GPU for each rank; all ranks must come to the same answer.
+  float own = place_.own_gpu ? 0 : 1;
+  ranks_.sum({&own, 1});
+  if (ranks_.size() == 1 || own > 0) return;
+  if (void* entry = find_nccl(o_.nccl_library))
+    on_device_.reset(reinterpret_cast<DeviceSum* (*)(Ranks&)>(entry)(ranks_));
 }
 
 nlohmann::json Trainer::session() const {
-  return {{"from_step", state_.step},         {"to_step", state_.step},           {"seconds", 0.0},
-          {"command", o_.provenance.command}, {"version", o_.provenance.version}, {"commit", o_.provenance.commit},
-          {"hardware", place_.hardware},      {"threads", place_.threads},        {"ranks", ranks_.size()},
-          {"engine", ranks_.engine()}};
+  return {
+      {"from_step", state_.step},
+      {"to_step", state_.step},
+      {"seconds", 0.0},
+      {"command", o_.provenance.command},
+      {"version", o_.provenance.version},
+      {"commit", o_.provenance.commit},
+      {"hardware", place_.hardware},
+      {"threads", place_.threads},
+      {"ranks", ranks_.size()},
+      {"engine", ranks_.engine() + (on_device_                                     ? ", NCCL"
+                                    : ranks_.size() > 1 && place_.device.is_cuda() ? ", gradients through host memory"
+                                                                                   : "")}};
 }
 
 std::vector<Trainer::Part> Trainer::load(std::int64_t step) const {
@@ -230,7 +254,7 @@ StepFigures Trainer::one_step(const std::vector<Part>& parts, double rate) {
     figures.loss += l.item<double>();
   }
   figures.stop = o_.stop && o_.stop();
-  sum_over_ranks(model_->parameters(), figures, ranks_);
+  sum_over_ranks(model_->parameters(), figures, ranks_, on_device_.get());
   torch::nn::utils::clip_grad_norm_(model_->parameters(), 1.0);
   optimiser_->step();
   return figures;

@@ -38,6 +38,7 @@ struct TrainOptions {
   std::string device = "cpu";  ///< "cpu", "cuda" (of several ranks of a machine each takes its own) or "cuda:N"
   int threads = 0;             ///< of this process; 0: all
   std::string mpi_library;     ///< libcryored_mpi.so, loaded when a launcher has started several ranks
+  std::string nccl_library;    ///< libcryored_nccl.so, loaded when each of several ranks has a GPU
   Provenance provenance;
   std::function<bool()> stop = {};  ///< asked at every step; true: write a checkpoint and end
 

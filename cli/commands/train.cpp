@@ -128,6 +128,7 @@ TrainOptions train_options(const Settings& settings) {
   o.device = settings.text("device");
   o.threads = static_cast<int>(settings.integer("threads"));
   o.mpi_library = mpi_library_path();
+  o.nccl_library = nccl_library_path();
   const BuildInfo build = build_info();
   o.provenance = {build.version, build.commit, own_command()};
   return o;

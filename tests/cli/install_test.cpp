@@ -26,7 +26,7 @@ class InstallTest : public ReconstructTest {
 
 TEST_F(InstallTest, HoldsProgramsLibraryWeightsAndLicence) {
   for (const char* name : {"bin/cryored", "bin/cryored-reconstruct", "lib/cryored/libcryored_denoise.so",
-                           "share/doc/cryored/LICENSE", "share/cryored/weights"})
+                           "lib/cryored/libcryored_train.so", "share/doc/cryored/LICENSE", "share/cryored/weights"})
     EXPECT_TRUE(exists(prefix() + "/" + name)) << name;
 }
 
