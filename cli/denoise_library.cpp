@@ -36,7 +36,7 @@ std::shared_ptr<BlockDenoiser> new_network(const WeightsInfo& info, const Denois
 LazyDenoiser::LazyDenoiser(const std::string& weights_path, const DenoiserOptions& options, NetworkSource source)
     : options_(options),
       source_(std::move(source)),
-      info_(is_builtin(weights_path) ? builtin_info(weights_path) : read_weights_info(weights_path)) {}
+      info_(is_builtin(weights_path) ? builtin_info(weights_path) : read_denoiser_info(weights_path)) {}
 
 Map LazyDenoiser::denoise(const Map& map) {
   if (!network_) {

@@ -116,7 +116,7 @@ daemon::Plan ReconstructEngine::examine(const daemon::Request& request) {
     builtin_info(weights);
     return plan;
   }
-  const WeightsInfo info = read_weights_info(weights);
+  const WeightsInfo info = read_denoiser_info(weights);
   const bool on_cpu = std::any_of(devices_.begin(), devices_.end(), [&](const daemon::Device& device) {
     return device.name == "cpu" &&
            (plan.devices.empty() ? !device.only_when_asked

@@ -15,7 +15,7 @@ namespace {
 using namespace weights_format;
 
 nlohmann::json architecture_json(const UNetConfig& c) {
-  return {{"type", "residual 3D U-Net"},
+  return {{"type", kDenoiserType},
           {"levels", c.levels},
           {"width", c.width},
           {"width_cap", c.width_cap},
@@ -33,15 +33,20 @@ nlohmann::json architecture_json(const UNetConfig& c) {
 }
 
 void check(const WeightsInfo& info, const std::vector<TensorSource>& tensors) {
-  info.architecture.check();
+  if (info.model.is_null()) {
+    info.architecture.check();
+  } else if (!info.model.is_object() || !info.model.contains("type") || !info.model["type"].is_string() ||
+             info.model["type"] == kDenoiserType) {
+    refuse("model", info.model.dump().substr(0, 60), "an object with a \"type\" that is not the denoiser's");
+  }
   for (const auto& [field, value] :
        {std::pair<const char*, const std::string&>{"name", info.name}, {"licence", info.licence}, {"date", info.date}})
     if (value.empty()) refuse(field, "nothing", "a text");
   if (!(info.voxel_size >= 0.1 && info.voxel_size <= 100))
     refuse("voxel_size_A", std::to_string(info.voxel_size), "0.1 to 100");
-  if (info.block < 8 || info.block > 1024 || info.block % info.architecture.multiple() != 0)
-    refuse("block", std::to_string(info.block),
-           "8 to 1024, in multiples of " + std::to_string(info.architecture.multiple()));
+  const int multiple = info.model.is_null() ? info.architecture.multiple() : 1;
+  if (info.block < 8 || info.block > 1024 || info.block % multiple != 0)
+    refuse("block", std::to_string(info.block), "8 to 1024, in multiples of " + std::to_string(multiple));
   if (tensors.empty()) refuse("parameters", "none", "at least one");
   std::set<std::string> names;
   for (const auto& t : tensors)
@@ -76,7 +81,7 @@ std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector
   nlohmann::json json{{"name", info.name},
                       {"licence", info.licence},
                       {"date", info.date},
-                      {"architecture", architecture_json(info.architecture)},
+                      {"architecture", info.model.is_null() ? architecture_json(info.architecture) : info.model},
                       {"voxel_size_A", info.voxel_size},
                       {"block", info.block},
                       {"normalisation", to_string(info.normalisation)},

@@ -191,10 +191,14 @@ WeightsInfo read_metadata(const std::string& text, const Lengths& n, const std::
   info.name = f.text("name");
   info.licence = f.text("licence");
   info.date = f.text("date");
-  info.architecture = read_architecture(f.get("architecture"), where);
+  const auto& architecture = f.get("architecture");
+  if (const Fields type(architecture, where + ": architecture"); type.text("type") == kDenoiserType)
+    info.architecture = read_architecture(architecture, where);
+  else
+    info.model = architecture;
   info.voxel_size = f.real("voxel_size_A", 0.1, 100);
   info.block = static_cast<int>(f.integer("block", 8, 1024));
-  if (info.block % info.architecture.multiple() != 0)
+  if (info.model.is_null() && info.block % info.architecture.multiple() != 0)
     f.fail("block", std::to_string(info.block), "a multiple of " + std::to_string(info.architecture.multiple()));
   f.choice("normalisation", info.normalisation);
   info.training = f.get("training");
@@ -246,6 +250,16 @@ std::int64_t WeightsInfo::parameters() const {
   return static_cast<std::int64_t>(n);
 }
 
+std::string WeightsInfo::kind() const {
+  return model.is_null() ? architecture.name() : model.value("type", std::string()).substr(0, 60);
+}
+
+void require_denoiser(const WeightsInfo& info) {
+  if (!info.model.is_null())
+    throw InputError(Problem{info.path, "architecture: type", info.kind(), kDenoiserType,
+                             "give weights of a denoiser; cryored weights lists what each file is"});
+}
+
 WeightsInfo parse_weights_structure(std::span<const std::byte> file, const std::string& name) {
   const Lengths n = read_header(file.data(), file.size(), name);
   const std::string text(reinterpret_cast<const char*>(file.data()) + kHeader, n.json);
@@ -285,6 +299,12 @@ WeightsInfo read_weights_info(const std::string& path) {
   read_bytes(in, digest, path);
   WeightsInfo info = read_metadata(std::string(reinterpret_cast<const char*>(text.data()), text.size()), n, path);
   info.sha256 = weights_format::hexadecimal(digest);
+  return info;
+}
+
+WeightsInfo read_denoiser_info(const std::string& path) {
+  WeightsInfo info = read_weights_info(path);
+  require_denoiser(info);
   return info;
 }
 

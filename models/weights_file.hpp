@@ -10,7 +10,8 @@
 //        T    D bytes   tensors, row-major, each starting at a multiple of 64 from T, gaps zero
 //      T+D    32 bytes  SHA-256 of everything before it
 //
-// All numbers little-endian. The JSON object holds "architecture", "voxel_size_A",
+// All numbers little-endian. The JSON object holds "architecture" (the denoiser's, or that of another kind of network,
+// which states its "type"), "voxel_size_A",
 // "block", "normalisation", "name", "licence", "date", and, free in form, "training"
 // and "metrics"; "parameters" is the table [{name, shape, dtype, offset}], in file order;
 // "confidence", where there is one, is described in models/weights_confidence.hpp.
@@ -50,9 +51,10 @@ struct WeightsInfo {
   std::string path;           ///< or the name given to parse_weights
   std::string name;           ///< "denoiser-2.5A"
   std::string licence, date;  ///< SPDX identifier; ISO 8601 day
-  UNetConfig architecture;
-  double voxel_size = 0;  ///< A per voxel of the maps it was trained on
-  int block = 0;          ///< edge of the training blocks in voxels
+  UNetConfig architecture;    ///< of the denoiser; meaningless where `model` is not null
+  nlohmann::json model;       ///< "architecture" of any other kind of network, with a "type"; null for the denoiser
+  double voxel_size = 0;      ///< A per voxel of the maps it was trained on
+  int block = 0;              ///< edge of the training blocks in voxels
   Normalisation normalisation = Normalisation::contrast;
   nlohmann::json training, metrics;
   std::optional<ConfidenceTable> confidence;  ///< for --confidence per-shell
@@ -62,6 +64,7 @@ struct WeightsInfo {
   std::uint64_t file_bytes = 0, data_start = 0;
 
   std::int64_t parameters() const;  ///< sum of all elements
+  std::string kind() const;         ///< the architecture in a word or two, for lists and messages
 };
 
 /// Header and digest as stated in the file, without reading the tensors: for lists.
@@ -76,6 +79,11 @@ WeightsInfo parse_weights(std::span<const std::byte> file, const std::string& na
 
 /// parse_weights without the digest: what a fuzzer must reach. Not for files from outside.
 WeightsInfo parse_weights_structure(std::span<const std::byte> file, const std::string& name);
+
+/// Throws InputError unless the file is the denoiser's.
+void require_denoiser(const WeightsInfo& info);
+/// read_weights_info and require_denoiser.
+WeightsInfo read_denoiser_info(const std::string& path);
 
 /// Content of a file for parse_weights; throws InputError (missing, unreadable, larger than 4 GiB).
 std::vector<std::byte> read_weights_bytes(const std::string& path);

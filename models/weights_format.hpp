@@ -17,6 +17,9 @@ inline constexpr std::uint32_t kVersion = 1;
 inline constexpr std::uint64_t kHeader = 32, kDigest = 32, kAlign = 64;
 inline constexpr std::uint64_t kMaxJson = 16u << 20, kMaxFile = std::uint64_t{4} << 30;
 
+/// "type" of the denoiser's architecture; every other one is another kind of network.
+inline constexpr const char* kDenoiserType = "residual 3D U-Net";
+
 inline std::uint64_t round_up(std::uint64_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
 
 /// Bytes as lower-case hexadecimal digits.

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 Json describe(const WeightsInfo& info) {
   return {{"path", info.path},
           {"name", info.name},
-          {"architecture", info.architecture.name()},
+          {"architecture", info.kind()},
           {"parameters", info.parameters()},
           {"voxel_size_A", info.voxel_size},
           {"block", info.block},
@@ -36,7 +36,7 @@ Json describe(const WeightsInfo& info) {
 void print(const WeightsInfo& info, bool verified) {
   std::cout << info.name << (verified ? ": intact" : "") << "\n"
             << "  file          " << info.path << " (" << info.file_bytes << " bytes)\n"
-            << "  architecture  " << info.architecture.name() << ", " << info.parameters() << " parameters\n"
+            << "  architecture  " << info.kind() << ", " << info.parameters() << " parameters\n"
             << "  voxel size    " << info.voxel_size << " A, trained on blocks of " << info.block << "\n"
             << "  date, licence " << info.date << ", " << info.licence << "\n"
             << "  confidence    "

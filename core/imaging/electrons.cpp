@@ -38,12 +38,12 @@ void image_from_intensity(double contrast, std::size_t count, float* pixels) {
 double displacement(const CtfParameters& parameters, double resolution) {
   const Ctf ctf(parameters);
   // Numerical gradient of the phase along spokes: one rule for every aberration there is.
-  const double limit = 1 / resolution, step = limit / 512;
+  const double limit = 1 / resolution, step = limit / 128;
   double largest = 0;
-  for (int spoke = 0; spoke < 32; ++spoke) {
-    const double angle = 2 * std::numbers::pi * spoke / 32, x = std::cos(angle), y = std::sin(angle);
+  for (int spoke = 0; spoke < 16; ++spoke) {
+    const double angle = 2 * std::numbers::pi * spoke / 16, x = std::cos(angle), y = std::sin(angle);
     const auto phase = [&](double k) { return ctf.gamma(k * x, k * y) + ctf.phase(k * x, k * y); };
-    for (int i = 1; i <= 512; ++i)
+    for (int i = 1; i <= 128; ++i)
       largest = std::max(largest, std::abs(phase(i * step) - phase((i - 1) * step)) / step);
   }
   return largest / (2 * std::numbers::pi);

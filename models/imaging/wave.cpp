@@ -29,6 +29,9 @@ double phase_per_potential(const CtfParameters& p) {
   return std::sqrt(1 - p.amplitude_contrast * p.amplitude_contrast) * interaction_parameter(p.voltage);
 }
 
+/// Where a wave has no argument. Both branches of where() are differentiated: the unused one must be finite too.
+Tensor is_dark(const Tensor& re, const Tensor& im) { return re * re + im * im < 1e-12; }
+
 void refuse_shape(const char* what, const Tensor& t, const std::string& allowed) {
   std::ostringstream found;
   found << t.sizes();
@@ -90,13 +93,28 @@ Tensor exit_wave(const Tensor& phase, const Tensor& absorption) {
 }
 
 Tensor phase_of(const Tensor& wave, const Tensor& absorption) {
-  const Tensor re = torch::real(wave), im = torch::imag(wave);
-  const Tensor power = re * re + im * im;
-  // Both branches of where() are differentiated: the unused one must be finite too.
-  const Tensor dark = power < 1e-12;
+  const Tensor re = torch::real(wave), im = torch::imag(wave), dark = is_dark(re, im);
   const Tensor argument = torch::atan2(im.masked_fill(dark, 0), re.masked_fill(dark, 1));
-  const Tensor log_modulus = 0.5 * torch::log(power.masked_fill(dark, 1));
-  return (argument - absorption * log_modulus) / (1 + absorption * absorption);
+  return (argument - absorption * log_modulus(wave)) / (1 + absorption * absorption);
+}
+
+Tensor log_modulus(const Tensor& wave) {
+  const Tensor re = torch::real(wave), im = torch::imag(wave);
+  return 0.5 * torch::log((re * re + im * im).masked_fill(is_dark(re, im), 1));
+}
+
+Tensor linear_transfer(const Tensor& transfer, const Tensor& absorption) {
+  // psi = 1 + (i - a) phi, so that g - 1 = 2 Re{h * (i - a) phi}; conj of a function's transform is that of -k.
+  const Tensor wave = transfer * torch::complex(-absorption, torch::ones_like(absorption));
+  return wave + torch::conj(torch::roll(torch::flip(wave, {-2, -1}), {1, 1}, {-2, -1}));
+}
+
+Tensor wiener_phase(const Tensor& g, const Tensor& transfer, const Tensor& absorption, double noise) {
+  const std::int64_t n = g.size(-1), padded = transfer.size(-1);
+  const Tensor t = linear_transfer(transfer, absorption), re = torch::real(t), im = torch::imag(t);
+  const Tensor filter = torch::conj(t) / (re * re + im * im + noise);
+  const Tensor data = pad_images(amplitude_of(g).square() - 1, padded, 0);
+  return crop_images(torch::real(torch::fft::ifft2(torch::fft::fft2(data) * filter)), n);
 }
 
 Tensor propagate(const Tensor& wave, const Tensor& transfer) {

@@ -41,6 +41,17 @@ torch::Tensor exit_wave(const torch::Tensor& phase, const torch::Tensor& absorpt
 /// gradient 0.
 torch::Tensor phase_of(const torch::Tensor& wave, const torch::Tensor& absorption);
 
+/// ln |wave|; where the wave vanishes, 0 with gradient 0.
+torch::Tensor log_modulus(const torch::Tensor& wave);
+
+/// T with F(g - 1) = T F phi to first order: -2 / sqrt(1 - a^2) times RELION's CTF with its antisymmetric phase.
+torch::Tensor linear_transfer(const torch::Tensor& transfer, const torch::Tensor& absorption);
+
+/// The linear estimate of phi [B, n, n] from g: F^-1{conj(T) / (|T|^2 + noise) F(g - 1)}, g embedded in 1 on the
+/// transfer function's grid.
+torch::Tensor wiener_phase(const torch::Tensor& g, const torch::Tensor& transfer, const torch::Tensor& absorption,
+                           double noise);
+
 /// F^-1{H F wave}.
 torch::Tensor propagate(const torch::Tensor& wave, const torch::Tensor& transfer);
 

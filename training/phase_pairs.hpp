@@ -1,0 +1,77 @@
+#pragma once
+// Images of particles with their true phase, simulated with the image formation that retrieval uses
+// (models/imaging/wave.hpp): the data of the task "pinn", and of evaluations.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/fourier/grid.hpp"
+#include "core/imaging/ctf.hpp"
+#include "training/potential.hpp"
+
+namespace cryored {
+
+/// One exposure of one particle.
+struct PhaseImageOptions {
+  std::size_t box = 128;  ///< pixels, even
+  double pixel_size = 1;  ///< A
+  CtfParameters ctf;
+  double dose = 30;        ///< electrons / A^2; 0: no noise
+  double read_noise = 0;   ///< SD in electrons per pixel
+  double ice = 300;        ///< A of ice around the particle; 0: none
+  double b_factor = 50;    ///< A^2, of every atom
+  Rotation rotation;       ///< RELION's convention
+  double x = 0, y = 0;     ///< A, move of the particle
+  std::size_t padded = 0;  ///< grid that is propagated; 0: padded_box()
+  std::uint64_t seed = 1;  ///< of ice and noise; the same particle with another seed is another exposure
+};
+
+/// All box x box.
+struct PhaseImage {
+  Map intensity;  ///< g as counted
+  Map clean;      ///< g of the particle alone: no ice around it, no noise
+  Map phase;      ///< the truth: phase of the exit wave above that of ice, radians; without the ice layer
+};
+
+/// Throws UsageError for options out of range, InputError for CTF parameters out of range. One thread.
+PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOptions& options);
+
+/// What examples are drawn from: each range is uniform, low = high fixes a value.
+struct PhaseSetting {
+  using Range = std::pair<double, double>;
+  std::string name;
+  std::size_t box = 128;
+  std::int64_t pairs = 0;  ///< so many fixed pairs; 0: a new one for every draw
+  Range pixel_size{1, 1};
+  std::vector<std::pair<double, double>> microscopes{{200, 2}};  ///< voltage (kV) and Cs (mm), drawn evenly
+  double amplitude_contrast = 0.1;
+  Range defocus{10000, 10000};  ///< A
+  double astigmatism = 0;       ///< A, largest difference of U and V
+  Range dose{30, 30};           ///< electrons / A^2
+  Range ice{300, 300};          ///< A
+  Range b_factor{50, 50};       ///< A^2
+  double shift = 0;             ///< A, SD of each coordinate
+
+  /// Yang et al. 2025, section 3.1: 200 kV, amplitude contrast 0.1, defocus 1000 nm, Cs 2 mm, 1 A per pixel, 500 pairs
+  /// of one particle. The paper states neither dose nor box nor ice: 30 electrons / A^2, 128 pixels, 300 A.
+  static PhaseSetting paper();
+  /// Two microscopes, 0.5 to 2.5 um, 20 to 60 electrons / A^2, 1 to 2 A per pixel, any number of structures.
+  static PhaseSetting general();
+  /// "paper" or "general"; throws UsageError.
+  static PhaseSetting named(const std::string& name);
+};
+nlohmann::json to_json(const PhaseSetting& setting);
+
+/// Example `number` of seed `seed`, one of those of `group`: what must be equal for images to share a batch (pixel
+/// size, padded box) depends on the group alone. `structure` is drawn too: an index below `structures`.
+struct PhaseDraw {
+  std::size_t structure = 0;
+  PhaseImageOptions image;
+};
+PhaseDraw draw_phase_example(const PhaseSetting& setting, std::size_t structures, std::uint64_t seed,
+                             std::uint64_t group, std::uint64_t number);
+
+}  // namespace cryored
