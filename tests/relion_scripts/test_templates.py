@@ -128,13 +128,13 @@ class SlurmViaFiles(Submission):
             "srun",
             'echo "srun $1 $2"; group=$1; shift 2; [ $group = --het-group=1 ] && set -- "$@" --device cpu; exec "$@"',
         )
-        # RELION here waits for the daemon to watch, and looks for its process.
+        # RELION here waits until the daemon has started (it watches by then), and looks for its process.
         self.program(
             "relion_refine_mpi",
             f"""
-            for i in $(seq 500); do grep -qs watch.started Refine3D/job012/cryored.log && break; sleep 0.02; done
+            for i in $(seq 500); do grep -qs daemon.started Refine3D/job012/cryored.log && break; sleep 0.02; done
             grep -o '"folder":"[^"]*"' Refine3D/job012/cryored.log
-            grep -o '"pid":[0-9]*' Refine3D/job012/cryored.log | cut -d: -f2 >pid
+            grep -o '"pid":[0-9]*' Refine3D/job012/cryored.log | head -n 1 | cut -d: -f2 >pid
             kill -0 "$(cat pid)" && echo "$@ ${VARIABLE}"
             exit 7
             """,
