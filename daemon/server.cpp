@@ -179,6 +179,8 @@ Server::Server(Queue& queue, const Address& address, ServerOptions options, LogS
   if (state.options_.metrics_port && state.options_.metrics)
     state.metrics_port = std::make_shared<MetricsPort>(
         state.io, *state.options_.metrics_port, [&state] { return state.options_.metrics(state.whole_snapshot()); });
+  // From here on a signal waits for run(): who sees the socket may also end us.
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state.signals.add(number);
   state.listen();
 }
 
@@ -190,7 +192,6 @@ Server::~Server() {
 }
 
 bool Server::run() {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state_->signals.add(number);
   state_->wait_for_signals();
   state_->watch();
   state_->accept();

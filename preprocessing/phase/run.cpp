@@ -42,6 +42,8 @@ class PhaseRun {
       if (leads()) {
         try {
           prepare();
+          // Counted before the other ranks begin: what they do now was not there before.
+          for (const std::size_t chunk : chunks_done()) result_.resumed += chunks_.at(chunk).count;
         } catch (const std::exception& failure) {
           meeting.cancel(failure.what());
           throw;
@@ -163,11 +165,15 @@ class PhaseRun {
     publishing_ = fs::exists(work_ + "/" + kPublishing);
   }
 
-  // This rank's chunks are those of number rank, rank + size ...: each is done by one rank, whoever did others before.
-  void share() {
+  std::set<std::size_t> chunks_done() const {
     std::set<std::size_t> done;
     for (const PhaseRecord& record : read_journals(work_)) done.insert(record.chunk);
-    for (const std::size_t chunk : done) result_.resumed += chunks_.at(chunk).count;
+    return done;
+  }
+
+  // This rank's chunks are those of number rank, rank + size ...: each is done by one rank, whoever did others before.
+  void share() {
+    const std::set<std::size_t> done = chunks_done();
     std::vector<std::unique_ptr<SharedStack>> stacks;
     const auto& groups = set_->groups();
     for (std::size_t g = 0; g < groups.size(); ++g)
