@@ -5,9 +5,23 @@
 namespace cryored {
 
 std::vector<Command> all_commands() {
-  return {reconstruct_command(), denoise_command(), fsc_command(),    weights_command(), train_command(),
-          phase_command(),       env_command(),     daemon_command(), doctor_command(),  status_command(),
-          top_command(),         config_command(),  version_command()};
+  return {reconstruct_command(),
+          denoise_command(),
+          fsc_command(),
+          weights_command(),
+          simulate_command(),
+          pairs_command(),
+          train_command(),
+          evaluate_refine_command(),
+          evaluate_one_pass_command(),
+          phase_command(),
+          env_command(),
+          daemon_command(),
+          doctor_command(),
+          status_command(),
+          top_command(),
+          config_command(),
+          version_command()};
 }
 
 std::vector<OptionSpec> persistent_options() {

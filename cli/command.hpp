@@ -9,7 +9,7 @@
 namespace cryored {
 
 struct Command {
-  std::string name;  ///< "reconstruct"
+  std::string name;  ///< "reconstruct", or two words: "evaluate refine"
   CommandSpec spec;
   /// Does the work and returns the exit code; throws Error.
   int (*run)(const Settings& settings);
@@ -28,6 +28,10 @@ Command status_command();
 Command top_command();
 Command config_command();
 Command version_command();
+Command simulate_command();
+Command pairs_command();
+Command evaluate_refine_command();
+Command evaluate_one_pass_command();
 
 /// All subcommands in the order of the help text. An explicit list: nothing registers itself.
 std::vector<Command> all_commands();

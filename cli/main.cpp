@@ -19,7 +19,7 @@ std::string overview(const std::vector<Command>& commands) {
       "Usage: cryored COMMAND [arguments] [options]\n\n"
       "Cryo-EM reconstruction with a learned prior, for RELION's --external_reconstruct.\n\nCommands:\n";
   for (const auto& command : commands)
-    text += "  " + command.name + std::string(14 - command.name.size(), ' ') + command.spec.summary + "\n";
+    text += "  " + command.name + std::string(19 - command.name.size(), ' ') + command.spec.summary + "\n";
   text += "\ncryored COMMAND --help explains one command; --version prints the version.\n";
   return text;
 }
@@ -31,12 +31,25 @@ int dispatch(const std::vector<std::string>& words) {
     std::cout << overview(commands);
     return 0;
   }
-  const std::string name = words[0] == "--version" ? "version" : words[0];
+  std::string name = words[0] == "--version" ? "version" : words[0];
+  std::size_t used = 1;
+  // A name may be two words: "evaluate refine".
+  std::vector<Command> members;
+  for (const auto& command : commands)
+    if (command.name.rfind(name + " ", 0) == 0) members.push_back(command);
+  if (!members.empty()) {
+    if (words.size() > 1 && (words[1] == "--help" || words[1] == "-h")) {
+      std::cout << overview(members);
+      return 0;
+    }
+    if (words.size() > 1) name += " " + words[1];
+    used = 2;
+  }
   std::vector<std::string> names;
   for (const auto& command : commands) {
     names.push_back(command.name);
     if (command.name != name) continue;
-    const std::vector<std::string> rest(words.begin() + 1, words.end());
+    const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(used), words.end());
     const Settings settings = parse_options(command.spec, rest, persistent_options());
     if (settings.help) {
       std::cout << help_text(command.spec);

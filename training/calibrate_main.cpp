@@ -17,9 +17,9 @@
 #include "core/fourier/fft.hpp"
 #include "models/block_denoiser.hpp"
 #include "models/weights_confidence.hpp"
+#include "simulation/structures.hpp"
 #include "training/calibration.hpp"
 #include "training/guard_calibration.hpp"
-#include "training/structures.hpp"
 
 namespace fs = std::filesystem;
 using namespace cryored;
@@ -33,7 +33,7 @@ CommandSpec command() {
   spec.arguments = "PAIRS...";
   spec.summary = "Measures a denoiser's confidence in each shell and stores it with its weights";
   spec.details =
-      "PAIRS are folders of shards made by cryored-pairs, searched with all below them. Only the validation structures "
+      "PAIRS are folders of shards made by cryored pairs, searched with all below them. Only the validation structures "
       "count, which training has not seen; each of several folders has the same weight as a whole. The table serves "
       "cryored reconstruct --confidence per-shell; docs/red.md "
       "derives it. Printed: the error and the correlation to the truth of one iteration's map, averaged over shells of "
@@ -68,7 +68,7 @@ std::vector<PairPlace> held_out_pairs(const std::vector<std::string>& folders, l
   std::set<std::string> seen;  // a folder may lie in another
   for (std::size_t f = 0; f < folders.size(); ++f) {
     if (!fs::is_directory(folders[f]))
-      throw InputError(Problem{folders[f], "PAIRS", "no folder", "a folder of shards", "make it with cryored-pairs"});
+      throw InputError(Problem{folders[f], "PAIRS", "no folder", "a folder of shards", "make it with cryored pairs"});
     std::vector<std::string> shards;
     for (const auto& entry : fs::recursive_directory_iterator(folders[f]))
       if (entry.path().extension() == ".pairs" && is_validation(structure_id(entry.path().string())))
@@ -81,7 +81,7 @@ std::vector<PairPlace> held_out_pairs(const std::vector<std::string>& folders, l
     if (shards.empty())
       throw InputError(
           Problem{folders[f], "pairs", "none of a validation structure", "at least one",
-                  "make more with cryored-pairs, or leave the folder out: one structure in ten is kept for "
+                  "make more with cryored pairs, or leave the folder out: one structure in ten is kept for "
                   "validation"});
     const std::size_t count =
         most > 0 && static_cast<std::size_t>(most) < pairs.size() ? static_cast<std::size_t>(most) : pairs.size();

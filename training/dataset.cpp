@@ -8,7 +8,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
-#include "training/structures.hpp"
+#include "simulation/structures.hpp"
 
 namespace cryored {
 namespace fs = std::filesystem;
@@ -75,7 +75,7 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
     const double found = shard.voxel() > 0 ? shard.voxel() : voxel;
     if (!(found > 0))
       throw InputError(Problem{file, "voxel size", "not stated in this older shard", "one in A",
-                               "give --voxel, 2.5 unless cryored-pairs was told otherwise, or make the pairs anew"});
+                               "give --voxel, 2.5 unless cryored pairs was told otherwise, or make the pairs anew"});
     if (voxel_ > 0 && std::abs(found - voxel_) > 1e-3 * voxel_)
       throw InputError(Problem{file, "voxel size", std::to_string(found) + " A",
                                std::to_string(voxel_) + " A, as in " + files.front(),
@@ -89,7 +89,7 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
   }
   if (entries_.empty())
     throw InputError(Problem{folder, "training pairs", "none", "shards *.pairs of this part of the structures",
-                             "make them with cryored-pairs"});
+                             "make them with cryored pairs"});
 }
 
 std::vector<std::string> PairDataset::structures() const {

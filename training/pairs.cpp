@@ -6,7 +6,7 @@
 
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
-#include "training/projector.hpp"
+#include "simulation/projector.hpp"
 
 namespace cryored {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/fourier/grid.hpp"
-#include "training/density.hpp"
+#include "simulation/density.hpp"
 
 namespace cryored {
 

@@ -10,7 +10,7 @@
 
 #include "core/fourier/grid.hpp"
 #include "core/imaging/ctf.hpp"
-#include "training/potential.hpp"
+#include "simulation/potential.hpp"
 
 namespace cryored {
 

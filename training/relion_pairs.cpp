@@ -72,7 +72,7 @@ std::vector<FinishedRefinement> finished_refinements(const std::string& folder) 
   if (jobs.empty())
     throw InputError(Problem{folder, "refinements", "none",
                              "<ID>_<data set>/<mode>/run_it*_external_reconstruct.star beside particles/truth.mrc",
-                             "make them with cryored-refine --modes gaussian"});
+                             "make them with cryored evaluate refine --modes gaussian"});
   std::sort(jobs.begin(), jobs.end(),
             [](const FinishedRefinement& a, const FinishedRefinement& b) { return a.name < b.name; });
   return jobs;

@@ -17,7 +17,7 @@ struct FinishedRefinement {
   std::vector<std::string> stars;  ///< *_half?_class001_external_reconstruct.star, ascending
 };
 
-/// The jobs below the output folder of cryored-refine, whose layout is
+/// The jobs below the output folder of cryored evaluate refine, whose layout is
 /// <folder>/<ID>_<data set>/<mode>/run_it*.star beside <ID>_<data set>/particles/truth.mrc.
 /// Throws InputError when there is none.
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder);

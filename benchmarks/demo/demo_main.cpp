@@ -8,12 +8,12 @@
 #include <filesystem>
 #include <iostream>
 
-#include "benchmarks/refine/console.hpp"
-#include "benchmarks/refine/process.hpp"
-#include "benchmarks/refine/refine_page.hpp"
+#include "cli/progress.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "evaluation/process.hpp"
+#include "evaluation/refine_page.hpp"
 
 namespace fs = std::filesystem;
 

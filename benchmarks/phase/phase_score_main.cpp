@@ -15,7 +15,7 @@
 #include "core/fourier/fft.hpp"
 #include "models/imaging/wave_methods.hpp"
 #include "preprocessing/phase/filters.hpp"
-#include "training/structures.hpp"
+#include "simulation/structures.hpp"
 
 namespace {
 

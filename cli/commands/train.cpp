@@ -176,7 +176,7 @@ Command train_command() {
       "second one at once. See docs/training.md.";
   spec.options = {
       tool_option("task", choice, "TASK", "denoise", "what is trained: denoise, on half-maps and their truth"),
-      tool_option("pairs", path, "DIR", "", "denoise: folder of shards made by cryored-pairs (required)"),
+      tool_option("pairs", path, "DIR", "", "denoise: folder of shards made by cryored pairs (required)"),
       tool_option("voxel", number, "A", "0", 0, 10,
                   "denoise: voxel size in A of older shards, which do not state theirs; 0: refuse those"),
       tool_option("run", path, "DIR", "", "folder of this run (required)"),

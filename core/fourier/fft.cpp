@@ -13,6 +13,7 @@
 #include <tuple>
 
 #include "core/base/error.hpp"
+#include "core/fourier/fft_planner.hpp"
 
 namespace cryored {
 namespace {
@@ -30,12 +31,6 @@ int machine_threads() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-/// FFTW's planner is not thread-safe; execution on other arrays is.
-std::mutex& planner_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
 /// Thread start costs more than a small transform.
 int threads_for(std::size_t voxels) { return voxels < 32768 ? 1 : threads(); }
 
@@ -43,6 +38,11 @@ int threads_for(std::size_t voxels) { return voxels < 32768 ? 1 : threads(); }
 // through a small buffer: FFTW's own unmeasured 3D plans are five times slower at 256^3
 // (strides of a power of two), and measuring costs seconds at every start of a program.
 constexpr std::size_t columns = 16;  // of complex<float>: two cache lines
+
+void plan_threads(int count) {
+  static const int initialised = fftwf_init_threads();
+  fftwf_plan_with_nthreads(initialised ? count : 1);
+}
 
 enum class Kind { plane_forward, plane_inverse, columns_forward, columns_inverse };
 
@@ -54,12 +54,11 @@ fftwf_plan plan_for(Kind kind, std::size_t nx, std::size_t ny, int count, float*
   // Never destroyed: other threads and static objects may still transform at exit, and a
   // destroyed cache would leave its plans as leaks.
   static auto& cache = *new std::map<Key, fftwf_plan>;
-  std::lock_guard<std::mutex> lock(planner_mutex());
+  std::lock_guard<std::mutex> lock(fft_planner_mutex());
   const Key key{kind, nx, ny, count, aligned};
   const auto found = cache.find(key);
   if (found != cache.end()) return found->second;
-  static const int initialised = fftwf_init_threads();
-  fftwf_plan_with_nthreads(initialised ? count : 1);
+  plan_threads(count);
   const unsigned flags = FFTW_ESTIMATE | (aligned ? 0u : FFTW_UNALIGNED);
   const int x = static_cast<int>(nx), y = static_cast<int>(ny), step = static_cast<int>(columns);
   auto* complex_data = reinterpret_cast<fftwf_complex*>(half);
@@ -129,6 +128,13 @@ void check_half(const HalfTransform& transform, std::size_t nx) {
 }
 
 }  // namespace
+
+std::mutex& fft_planner_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+void plan_one_thread() { plan_threads(1); }
 
 void set_threads(int count) { requested_threads = count > 0 ? count : 0; }
 

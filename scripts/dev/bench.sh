@@ -7,10 +7,10 @@ Usage: ./dev bench NAME [options of the benchmark]
 Sets up and builds if needed, then runs one benchmark:
   reconstruct   time and memory against relion_external_reconstruct, on the same files
   denoise       time per block of the denoiser, and the share of this machine's peak
-  refine        refinements by RELION: plain, RED and CW-RED
+  simulate      projections per second against relion_project
+  refine        cryored evaluate refine: refinements by RELION, plain, RED and CW-RED
   guard         negative controls: noise alone, a wrong and a mirrored start map
   daemon        what a request to a warm daemon adds to the computation; start-up of the plugin
-  onepass       FSC to truth before and after one pass of the denoiser, on RELION's half-maps
 
   --list            the benchmarks of this build
   -h, --help        this text; "./dev bench NAME --help" tells the benchmark's own options
@@ -18,23 +18,23 @@ HELP
 }
 
 bench_main() {
-  local name=${1:-}
+  local name=${1:-} words=()
   case $name in
     -h | --help) bench_usage; return ;;
     '')
       bench_usage >&2
       exit 2
       ;;
-    --list) printf '%s\n' reconstruct denoise daemon refine guard onepass; return ;;
-    reconstruct | denoise | daemon) program=bench_$name ;;
-    refine | onepass) program=cryored-$name ;;
+    --list) printf '%s\n' reconstruct denoise simulate daemon refine guard; return ;;
+    reconstruct | denoise | simulate | daemon) program=bench_$name ;;
+    refine) program=cryored words=(evaluate refine) ;;
     guard)
       shift
       source "$root/scripts/dev/bench_guard.sh"
       bench_guard "$@"
       return
       ;;
-    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, daemon, refine, guard and onepass" ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, simulate, daemon, refine and guard" ;;
   esac
   shift
   source "$root/scripts/dev/build.sh"
@@ -42,5 +42,5 @@ bench_main() {
   program=$(built_program "$program")
   # Measured is the computation, not what another run has loaded; and nothing stays behind.
   export CRYORED_NO_DAEMON=${CRYORED_NO_DAEMON-yes}
-  exec "$program" "$@"
+  exec "$program" "${words[@]}" "$@"
 }

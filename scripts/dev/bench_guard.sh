@@ -2,7 +2,7 @@
 
 bench_guard_usage() {
   cat <<'HELP'
-Usage: ./dev bench guard STRUCTURE OTHER [--out DIR] [options of cryored-refine]
+Usage: ./dev bench guard STRUCTURE OTHER [--out DIR] [options of cryored evaluate refine]
 
 Three negative controls, each refined by RELION alone, with RED and with CW-RED, the guard reporting in
 every iteration (docs/guard.md):
@@ -35,9 +35,9 @@ bench_guard() {
     exit 2
   fi
   source "$root/scripts/dev/build.sh"
-  build_main cryored cryored-reconstruct cryored-refine
+  build_main cryored cryored-reconstruct
   local program settings
-  program=$(built_program cryored-refine)
+  program=$(built_program cryored)
   # The options of the caller come in place of these, not beside them: an option stands once.
   settings=()
   local name value
@@ -52,8 +52,8 @@ bench_guard() {
 --modes plain,red,cw-red
 --reconstruct-options --guard=report
 DEFAULTS
-  "$program" "${files[0]}" "${settings[@]}" "${more[@]}" --noise-only --out "$out/noise" || failed=1
-  "$program" "${files[0]}" "${settings[@]}" "${more[@]}" --start "${files[1]}" --out "$out/wrong" || failed=1
-  "$program" "${files[0]}" "${settings[@]}" "${more[@]}" --start mirrored --out "$out/mirrored" || failed=1
+  "$program" evaluate refine "${files[0]}" "${settings[@]}" "${more[@]}" --noise-only --out "$out/noise" || failed=1
+  "$program" evaluate refine "${files[0]}" "${settings[@]}" "${more[@]}" --start "${files[1]}" --out "$out/wrong" || failed=1
+  "$program" evaluate refine "${files[0]}" "${settings[@]}" "${more[@]}" --start mirrored --out "$out/mirrored" || failed=1
   return "$failed"
 }

@@ -23,10 +23,12 @@ LAYERS = {
     "daemon": ["core/base"],
     # of cli only the values of options (cryored_option_values), of daemon address and exchange: CMake and a test see to it
     "plugin": ["core/base", "daemon", "cli"],
-    "training": ["core", "models", "preprocessing"],
-    "cli": ["core", "models", "preprocessing", "daemon", "training"],
-    "benchmarks": ["core", "models", "preprocessing", "training", "cli", "daemon"],
-    "tests": ["core", "models", "preprocessing", "plugin", "training", "cli", "daemon", "benchmarks"],
+    "simulation": ["core"],
+    "evaluation": ["core", "simulation"],
+    "training": ["core", "models", "preprocessing", "simulation"],
+    "cli": ["core", "models", "preprocessing", "daemon", "simulation", "evaluation", "training"],
+    "benchmarks": ["core", "models", "preprocessing", "simulation", "evaluation", "training", "cli", "daemon"],
+    "tests": ["core", "models", "preprocessing", "plugin", "simulation", "evaluation", "training", "cli", "daemon", "benchmarks"],
     "cmake": [],
 }
 # LibTorch's headers stay where the network is; the program cryored loads it as a module, only when it denoises.

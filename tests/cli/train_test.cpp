@@ -230,7 +230,7 @@ TEST_F(TrainProgram, RefusesWhatItCannotUse) {
   refused({program, "train", "--run", run_folder("run")}, 2, "--pairs");
   refused({program, "train", "--pairs", scratch_ / "pairs"}, 2, "--run");
   refused(words("run", {{"task", "segment"}}), 2, "segment");
-  refused(words("run", {{"pairs", scratch_ / "nothing"}}), 1, "cryored-pairs");
+  refused(words("run", {{"pairs", scratch_ / "nothing"}}), 1, "cryored pairs");
   refused(words("run", {{"levels", "5"}}), 1, "multiples of 16");
   write_file(scratch_ / "file", "");
   refused(words("x", {{"run", (scratch_ / "file") + "/run"}}), 1, "give another --run");

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/fourier/shells.hpp"
+#include "simulation/structures.hpp"
 #include "training/pairs.hpp"
-#include "training/structures.hpp"
 
 namespace cryored::test {
 

@@ -8,7 +8,7 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
-#include "small_structure.hpp"
+#include "tests/simulation/small_structure.hpp"
 
 namespace cryored {
 namespace {

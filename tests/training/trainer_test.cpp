@@ -12,9 +12,9 @@
 #include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/weights_file.hpp"
+#include "simulation/structures.hpp"
 #include "tests/training/blob_pairs.hpp"
 #include "training/dataset.hpp"
-#include "training/structures.hpp"
 
 namespace cryored {
 namespace {

@@ -1,0 +1,171 @@
+// cryored evaluate one-pass: what one pass of the denoiser does to RELION's unregularised half-maps,
+// measured against the truth, shell by shell.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/denoise_library.hpp"
+#include "cli/network_options.hpp"
+#include "cli/run_program.hpp"
+#include "cli/threads.hpp"
+#include "core/base/error.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/reconstruct/confidence.hpp"
+#include "core/reconstruct/red.hpp"
+#include "training/relion_pairs.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OnePass {
+  std::string star;
+  int first_shell = 0, cut = 0;
+  double nominal = 0;  ///< A, half-map FSC 0.143
+  std::vector<double> before, after;
+  double mean_change = 0, worst_change = 0;
+};
+
+OnePass measure(const std::string& star, const Map& truth, double pixel_size, Denoiser& denoiser) {
+  ReconstructRequest request = read_request(star);
+  // RELION writes names relative to where it was started; the arrays always lie beside the STAR file.
+  for (std::string* path : {&request.data_real, &request.data_imag, &request.weight}) {
+    const std::string beside = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
+    if (fs::exists(beside)) *path = beside;
+  }
+  const RequestArrays arrays = open_arrays(request);
+  const RedWeights weights = red_weights(request, arrays);
+  const Map input = unregularised_map(request, arrays, weights);
+  if (input.nx != truth.nx)
+    throw InputError(Problem{star, "box", std::to_string(input.nx), "the truth's " + std::to_string(truth.nx),
+                             "give the truth of this data set"});
+  const Map output = denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised;
+  OnePass r;
+  r.star = star;
+  r.cut = cut_shell(request);
+  r.first_shell = static_cast<int>(std::ceil(request.box * pixel_size / 15));
+  r.nominal = resolution_figures(request.fsc, r.cut, request.box, pixel_size).nominal.value_or(0);
+  r.before = fsc(input, truth);
+  r.after = fsc(output, truth);
+  for (int s = r.first_shell; s < r.cut; ++s) {
+    const double change = r.after[static_cast<std::size_t>(s)] - r.before[static_cast<std::size_t>(s)];
+    r.mean_change += change / (r.cut - r.first_shell);
+    r.worst_change = std::min(r.worst_change, change);
+  }
+  return r;
+}
+
+/// The half-maps to look at, each group with its truth.
+struct Group {
+  std::string name, truth;
+  std::vector<std::string> stars;
+};
+
+std::vector<Group> groups_of(const Settings& settings) {
+  const std::string &truth = settings.text("truth"), &folder = settings.text("refinements");
+  std::vector<Group> groups;
+  if (!folder.empty()) {
+    if (!truth.empty() || !settings.arguments.empty())
+      throw UsageError(Problem{"--refinements", "", "STAR files or --truth besides", "one of both ways",
+                               "leave one out; see cryored evaluate one-pass --help"});
+    for (FinishedRefinement& job : finished_refinements(folder)) {
+      Group group{std::move(job.name), std::move(job.truth), {}};
+      // The arrays of earlier iterations may have been cleaned up since.
+      for (std::string& star : job.stars)
+        if (fs::exists(star.substr(0, star.size() - 5) + "_data_real.mrc") ||
+            fs::exists(fs::path(star).parent_path() / fs::path(read_request(star).data_real).filename()))
+          group.stars.push_back(std::move(star));
+      if (!group.stars.empty()) groups.push_back(std::move(group));
+    }
+    return groups;
+  }
+  if (settings.arguments.empty() || truth.empty())
+    throw UsageError(Problem{"cryored evaluate one-pass", "",
+                             settings.arguments.empty() ? "no STAR file" : "no --truth",
+                             "STAR files and --truth, or --refinements", "see cryored evaluate one-pass --help"});
+  return {{"", truth, settings.arguments}};
+}
+
+int run(const Settings& settings) {
+  const bool json = settings.flag("json");
+  const int threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : usable_processors();
+  set_threads(threads);
+  LazyDenoiser denoiser(weights_in_force(settings), denoiser_options(settings, threads));
+  nlohmann::json out = nlohmann::json::array();
+  double mean_change = 0, worst_change = 0;
+  std::size_t maps = 0;
+  for (const Group& group : groups_of(settings)) {
+    MrcHeader header;
+    const Map truth = read_mrc(group.truth, &header);
+    for (const std::string& star : group.stars) {
+      const OnePass r = measure(star, truth, header.pixel_size, denoiser);
+      mean_change += r.mean_change;
+      worst_change = std::min(worst_change, r.worst_change);
+      ++maps;
+      if (json) {
+        out.push_back({{"star", star},
+                       {"truth", group.truth},
+                       {"nominal_resolution", r.nominal},
+                       {"first_shell", r.first_shell},
+                       {"cut", r.cut},
+                       {"fsc_before", r.before},
+                       {"fsc_after", r.after},
+                       {"mean_change", r.mean_change},
+                       {"worst_change", r.worst_change}});
+        continue;
+      }
+      std::cout << fmt::format(
+          "{}: half-map FSC 0.143 at {:.1f} A, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst {:+.3f}\n",
+          star, r.nominal, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
+      for (const auto* curve : {&r.before, &r.after}) {
+        std::cout << (curve == &r.before ? "  before" : "  after ");
+        for (int s = r.first_shell; s < r.cut; ++s)
+          std::cout << fmt::format(" {:5.2f}", (*curve)[static_cast<std::size_t>(s)]);
+        std::cout << "\n";
+      }
+      std::cout << std::flush;
+    }
+  }
+  if (json)
+    std::cout << out.dump(1) << "\n";
+  else if (maps > 1)
+    std::cout << fmt::format("{} half-maps: mean change {:+.3f}, worst shell of all {:+.3f}\n", maps,
+                             mean_change / static_cast<double>(maps), worst_change);
+  return 0;
+}
+
+}  // namespace
+
+Command evaluate_one_pass_command() {
+  using enum OptionKind;
+  Command command{"evaluate one-pass", {}, run};
+  CommandSpec& spec = command.spec;
+  spec.program = "cryored evaluate one-pass";
+  spec.arguments = "[STAR...]";
+  spec.summary = "What one pass of the denoiser does to RELION's unregularised half-maps: FSC to the truth";
+  spec.details =
+      "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them. Or "
+      "--refinements names the output folder of cryored evaluate refine, whose half-maps and truths are found in it. "
+      "The shells are those from 15 A to the cut (current size / 2).";
+  spec.maximum_arguments = 10000;
+  spec.options = {tool_option("truth", path, "MAP", "", "true map of the STAR files: same box, frame and pixel size"),
+                  tool_option("refinements", path, "DIR", "", "output folder of cryored evaluate refine"),
+                  weights_option(),
+                  device_option(),
+                  precision_option(),
+                  threads_option(),
+                  json_option("print JSON")};
+  return command;
+}
+
+}  // namespace cryored

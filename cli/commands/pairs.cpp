@@ -1,0 +1,176 @@
+// cryored pairs: training pairs from structures, from refinements by RELION, or from experimental half-maps. Existing
+// shards are kept, so a killed run goes on where it was.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/progress.hpp"
+#include "cli/run_program.hpp"
+#include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
+#include "simulation/structures.hpp"
+#include "training/gaussian_pairs.hpp"
+#include "training/half_map_pairs.hpp"
+#include "training/relion_pairs.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One shard to be: where, of which structure, and what makes its pairs; none where the structure is too large.
+struct Shard {
+  fs::path path;
+  std::string id;
+  std::function<std::vector<TrainingPair>()> make;
+};
+
+std::uint64_t seed_of(const std::string& id, int pass) {
+  return name_hash(id) ^ (static_cast<std::uint64_t>(pass) * 0x9E3779B97F4A7C15ull);
+}
+
+std::vector<Shard> shards_of(const Settings& settings, const PairOptions& options, bool gaussian) {
+  const fs::path out = settings.text("out");
+  std::vector<Shard> shards;
+  if (const std::string& folder = settings.text("half-maps"); !folder.empty())
+    for (const HalfMapFiles& files : half_map_files(folder))
+      shards.push_back({out / "half-maps" / (files.id + ".pairs"), files.id,
+                        [files, options] { return half_map_pairs(files, options); }});
+  if (const std::string& folder = settings.text("refinements"); !folder.empty())
+    for (const FinishedRefinement& job : finished_refinements(folder))
+      shards.push_back({out / (gaussian ? job.name + "_gaussian-noise" : job.name) / (job.structure_id + ".pairs"),
+                        job.structure_id, [job, options, gaussian] {
+                          std::vector<TrainingPair> pairs = relion_pairs(job, options);
+                          if (gaussian)
+                            for (std::size_t i = 0; i < pairs.size(); ++i)
+                              pairs[i] = gaussian_twin(pairs[i], seed_of(job.name, static_cast<int>(i)));
+                          return pairs;
+                        }});
+  if (const std::string& folder = settings.text("structures"); !folder.empty()) {
+    const int first = static_cast<int>(settings.integer("first-pass"));
+    const std::vector<std::string> files = structure_files(folder);
+    for (int pass = first; pass < first + static_cast<int>(settings.integer("passes")); ++pass)
+      for (const std::string& file : files) {
+        const std::string id = structure_id(file);
+        shards.push_back({out / fmt::format("{}{:03d}", gaussian ? "gaussian" : "pass", pass) / (id + ".pairs"), id,
+                          [file, id, pass, options, gaussian]() -> std::vector<TrainingPair> {
+                            const Structure structure = read_structure(file);
+                            // A margin for the solvent that every real box has.
+                            if (2 * structure.radius > 0.95 * static_cast<double>(options.box) * options.voxel)
+                              return {};
+                            return gaussian ? gaussian_pairs(structure, options, seed_of(id, pass))
+                                            : make_pairs(structure, options, seed_of(id, pass));
+                          }});
+      }
+  }
+  return shards;
+}
+
+int run(const Settings& settings) {
+  if (settings.text("out").empty())
+    throw UsageError(Problem{"--out", "", "nothing", "a folder", "give it; see cryored pairs --help"});
+  int sources = 0;
+  for (const char* name : {"structures", "refinements", "half-maps"}) sources += settings.text(name).empty() ? 0 : 1;
+  const bool gaussian = settings.text("kind") == "gaussian";
+  if (sources != 1)
+    throw UsageError(Problem{"--structures, --refinements, --half-maps", "", sources == 0 ? "none" : "several",
+                             "one of them", "give it; see cryored pairs --help"});
+  if (gaussian && !settings.text("half-maps").empty())
+    throw UsageError(Problem{"--kind", "", "gaussian with --half-maps", "gaussian with a known truth",
+                             "give --structures or --refinements"});
+  const auto workers = static_cast<std::size_t>(settings.integer("workers")),
+             worker = static_cast<std::size_t>(settings.integer("worker"));
+  if (worker >= workers)
+    throw UsageError(Problem{"--worker", "", std::to_string(worker), "0 to workers - 1", "see cryored pairs --help"});
+  PairOptions options;
+  options.box = static_cast<std::size_t>(settings.integer("box"));
+  options.voxel = settings.number("voxel");
+  options.rounds = static_cast<int>(settings.integer("rounds"));
+  set_threads(1);  // workers are processes
+
+  const std::vector<Shard> shards = shards_of(settings, options, gaussian);
+  ProgressLine line;
+  const auto begin = std::chrono::steady_clock::now();
+  std::size_t made = 0, pairs_made = 0, too_large = 0, there = 0;
+  for (std::size_t i = worker; i < shards.size(); i += workers) {
+    const Shard& shard = shards[i];
+    if (fs::exists(shard.path)) {
+      ++there;
+      continue;
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::string left;
+    if (made > 0)
+      left = ", about " +
+             duration(seconds / static_cast<double>(made) * static_cast<double>((shards.size() - i) / workers)) +
+             " left";
+    line.show("pairs", fmt::format("{} of {}, {}{}", i + 1, shards.size(), shard.id, left));
+    const std::vector<TrainingPair> pairs = shard.make();
+    if (pairs.empty()) {
+      ++too_large;
+      continue;
+    }
+    fs::create_directories(shard.path.parent_path());
+    write_pairs(shard.path.string(), pairs, shard.id);
+    ++made;
+    pairs_made += pairs.size();
+  }
+  line.finish();
+  if (settings.flag("json"))
+    std::cout << nlohmann::ordered_json(
+                     {{"shards", made}, {"pairs", pairs_made}, {"there_already", there}, {"too_large", too_large}})
+                     .dump()
+              << "\n";
+  else
+    std::cout << fmt::format("{} shards with {} pairs written, {} there already, {} structures too large for the box\n",
+                             made, pairs_made, there, too_large);
+  return 0;
+}
+
+}  // namespace
+
+Command pairs_command() {
+  using enum OptionKind;
+  Command command{"pairs", {}, run};
+  CommandSpec& spec = command.spec;
+  spec.program = "cryored pairs";
+  spec.summary = "Training pairs: half-maps with RELION's errors and their truth";
+  spec.details =
+      "One shard per structure and pass, OUT/passNNN/ID.pairs, from particles that are simulated and aligned as RELION "
+      "does. With --refinements the half-maps are what RELION itself made, one shard per refinement; with --half-maps "
+      "they are experimental, and each half is the other one's target. --kind gaussian adds Gaussian noise to the "
+      "truth "
+      "instead, for comparison: of a reconstruction's spectrum, or of that of the refinements' errors. Shards that "
+      "exist are kept, so a killed run goes on where it was. See docs/training.md.";
+  OptionSpec kind =
+      tool_option("kind", choice, "KIND", "surrogate", "errors of the input: surrogate (RELION's), gaussian");
+  kind.choices = {"surrogate", "gaussian"};
+  spec.options = {
+      tool_option("structures", path, "DIR", "", "PDB or mmCIF files, plain or .gz"),
+      tool_option("refinements", path, "DIR", "",
+                  "output folder of cryored evaluate refine with finished cells, instead of structures"),
+      tool_option(
+          "half-maps", path, "DIR", "",
+          "MRC files ..._half_map_1.map and ..._half_map_2.map as EMDB keeps them (unpacked), instead of structures"),
+      kind,
+      tool_option("out", path, "DIR", "", "folder for the shards (required)"),
+      tool_option("box", integer, "N", "48", 16, 256, "box in voxels, even"),
+      tool_option("voxel", number, "A", "2.5", 0.5, 10, "voxel size in A"),
+      tool_option("rounds", integer, "N", "3", 1, 20, "rounds of expectation-maximisation; two pairs each"),
+      tool_option("first-pass", integer, "N", "0", 0, 999, "number of the first pass; it seeds the generator"),
+      tool_option("passes", integer, "N", "1", 1, 999, "passes over all structures"),
+      tool_option("workers", integer, "N", "1", 1, 1024, "processes that share the work"),
+      tool_option("worker", integer, "I", "0", 0, 1023, "number of this process, from 0"),
+      json_option("print JSON: how many shards and pairs"),
+  };
+  return command;
+}
+
+}  // namespace cryored

@@ -1,0 +1,107 @@
+#include "evaluation/cell.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "evaluation/controls.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string read_text(const std::string& path, std::size_t limit = std::string::npos) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw SystemError({path, "", "cannot be opened", "a file that can be read", ""});
+  std::string text;
+  char buffer[65536];
+  while (text.size() < limit && file.read(buffer, sizeof buffer).gcount() > 0)
+    text.append(buffer, static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+Json read_json(const std::string& path) {
+  Json json = Json::parse(read_text(path), nullptr, false);
+  if (json.is_discarded())
+    throw InputError({path, "", "no JSON", "the file as this program wrote it", "remove its folder and run again"});
+  return json;
+}
+
+Json relion_json(const RelionOptions& o) {
+  return {{"ranks", o.ranks},
+          {"threads", o.threads},
+          {"particle_diameter_A", o.particle_diameter},
+          {"initial_resolution_A", o.initial_resolution},
+          {"join_halves_A", o.join_halves},
+          {"padding", o.padding},
+          {"healpix_order", o.healpix_order},
+          {"local_healpix_order", o.local_healpix_order},
+          {"oversampling", o.oversampling},
+          {"offset_range_pixels", o.offset_range},
+          {"offset_step_pixels", o.offset_step},
+          {"max_significant", o.max_significant},
+          {"random_seed", o.random_seed},
+          {"symmetry", o.symmetry},
+          {"extra", o.extra}};
+}
+
+}  // namespace
+
+RefineMode refine_mode(const std::string& name, const std::string& program, const std::string& options) {
+  if (name == "plain") return {name, ""};
+  std::string prior;
+  if (name == "gaussian") prior = "--prior gaussian";
+  if (name == "red") prior = "--prior red --lambda 1";
+  if (name == "cw-red") prior = "--prior cw-red";
+  if (name == "per-shell") prior = "--prior cw-red --confidence per-shell";
+  if (prior.empty()) throw UsageError({"mode", "", name, "plain, gaussian, red, cw-red or per-shell", ""});
+  // RELION puts the value before the STAR file in a shell line.
+  std::string quoted = "'";
+  for (const char c : program) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  quoted += "'";
+  const bool plain_word =
+      program.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-") ==
+      std::string::npos;
+  return {name, (plain_word ? program : quoted) + " " + prior + (options.empty() ? "" : " " + options)};
+}
+
+CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
+                    const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled) {
+  fs::create_directories(cell.folder);
+  RelionJob job;
+  job.folder = cell.folder;
+  job.particles = fs::absolute(fs::path(data.folder) / "particles.star").lexically_normal().string();
+  job.reference = fs::absolute(start_map(cell.start, data.options, data.folder)).lexically_normal().string();
+  job.options = cell.relion;
+  if (job.options.particle_diameter <= 0) job.options.particle_diameter = data.diameter;
+  if (data.options.ctf.on) job.options.extra.insert(job.options.extra.begin(), "--ctf");
+  job.external = cell.mode.external;
+  Json wanted = {{"schema", "cryored-refine-cell"},
+                 {"version", 1},
+                 {"mode", cell.mode.name},
+                 {"external_reconstruct", job.external},
+                 {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
+                 {"relion", relion_json(job.options)}};
+  if (!cell.start.empty()) wanted["start_map_sha256"] = sha256_file(job.reference);
+  const Json limits = {
+      {"stop_rule", {{"max_iterations", job.options.max_iterations}, {"max_seconds", job.options.max_seconds}}}};
+  hold_to_options((fs::path(cell.folder) / "cell.json").string(), wanted.dump(), limits.dump());
+
+  CellResult result;
+  result.end = run_relion(job, report, cancelled);
+  result.timeline = read_timeline(cell.folder);
+  if (result.end == RunEnd::cancelled) return result;
+  result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
+  result.score = score_refinement(cell.folder, truth);
+  write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
+  return result;
+}
+
+}  // namespace cryored

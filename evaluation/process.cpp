@@ -1,0 +1,113 @@
+#include "evaluation/process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+#include "core/base/error.hpp"
+
+namespace cryored {
+namespace {
+
+double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); }
+
+}  // namespace
+
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return access(name.c_str(), X_OK) == 0 ? name : std::string();
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path ? path : "/usr/local/bin:/usr/bin:/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string candidate = (std::filesystem::path(folder.empty() ? "." : folder) / name).string();
+    if (access(candidate.c_str(), X_OK) == 0 && !std::filesystem::is_directory(candidate)) return candidate;
+  }
+  return {};
+}
+
+ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::string& folder, const std::string& log,
+                           const std::map<std::string, std::string>& environment) {
+  // Everything that allocates is made before fork, since only async-signal-safe calls may follow it.
+  const std::string program = find_program(words.at(0));
+  if (program.empty())
+    throw SystemError({words[0], "", "not found in PATH", "an executable program", "install it (./dev setup does)"});
+  std::vector<std::string> assignments;
+  for (char** e = environ; *e; ++e) {
+    const std::string entry = *e;
+    if (!environment.contains(entry.substr(0, entry.find('=')))) assignments.push_back(entry);
+  }
+  for (const auto& [name, value] : environment) assignments.push_back(name + "=" + value);
+  std::vector<char*> argv, envp;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& entry : assignments) envp.push_back(const_cast<char*>(entry.c_str()));
+  argv.push_back(nullptr);
+  envp.push_back(nullptr);
+  const int log_fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log_fd < 0) throw SystemError({log, "", std::strerror(errno), "a file that can be written", ""});
+  const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const pid_t parent = getpid();
+
+  pid_ = fork();
+  if (pid_ < 0) {
+    const int error = errno;
+    close(log_fd);
+    close(null_fd);
+    throw SystemError({program, "", std::string("fork: ") + std::strerror(error), "", ""});
+  }
+  if (pid_ == 0) {
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(127);  // the parent ended before the line above
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 || chdir(folder.c_str()) != 0) _exit(126);
+    execve(program.c_str(), argv.data(), envp.data());
+    _exit(127);
+  }
+  setpgid(pid_, pid_);  // whichever of the two comes first
+  close(log_fd);
+  close(null_fd);
+}
+
+ChildProcess::~ChildProcess() {
+  if (!status_) stop();
+}
+
+std::optional<int> ChildProcess::poll() {
+  if (status_) return status_;
+  int status = 0;
+  rusage usage{};
+  pid_t got;
+  do {
+    got = wait4(pid_, &status, WNOHANG, &usage);
+  } while (got < 0 && errno == EINTR);
+  if (got == pid_) {
+    status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    cpu_seconds_ = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+  return status_;
+}
+
+void ChildProcess::stop(double grace_seconds) {
+  if (status_) return;
+  kill(-pid_, SIGTERM);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(grace_seconds);
+  while (!poll() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // mpirun may be gone while a rank hangs on, hence the group in any case.
+  kill(-pid_, SIGKILL);
+  while (!poll()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+}  // namespace cryored

@@ -1,0 +1,129 @@
+#include "evaluation/relion_files.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <regex>
+#include <system_error>
+
+#include "core/base/error.hpp"
+#include "core/formats/star.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+std::vector<std::string> file_names(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    names.push_back(it->path().filename().string());
+  if (error) throw SystemError({folder, "", error.message(), "a folder that can be read", ""});
+  return names;
+}
+
+double seconds(const std::string& number, const std::string& unit) {
+  return std::stod(number) * (unit == "sec" ? 1 : unit == "min" ? 60 : 3600);
+}
+
+}  // namespace
+
+std::string RelionIteration::record(int half) const {
+  return root + "_half" + std::to_string(half) + "_class001_external_reconstruct_cryored.json";
+}
+
+std::vector<RelionIteration> finished_iterations(const std::string& folder) {
+  static const std::regex pattern(R"(^(run(?:_ct(\d+))?_it(\d+))_optimiser\.star$)");
+  std::map<int, std::pair<int, RelionIteration>> newest;  // iteration -> (ct, files)
+  for (const std::string& name : file_names(folder)) {
+    std::smatch match;
+    if (!std::regex_match(name, match, pattern)) continue;
+    const int continued = match[2].matched ? std::stoi(match[2]) : 0;
+    RelionIteration found{std::stoi(match[3]), (fs::path(folder) / match[1].str()).string()};
+    if (found.iteration == 0) continue;
+    const bool complete = fs::exists(found.data()) && fs::exists(found.sampling()) && fs::exists(found.model(1)) &&
+                          fs::exists(found.model(2)) && fs::exists(found.map(1)) && fs::exists(found.map(2));
+    if (!complete) continue;
+    const auto known = newest.find(found.iteration);
+    if (known == newest.end() || known->second.first < continued) newest[found.iteration] = {continued, found};
+  }
+  std::vector<RelionIteration> out;
+  for (auto& [iteration, entry] : newest) out.push_back(std::move(entry.second));
+  return out;
+}
+
+std::optional<std::string> joined_result(const std::string& folder) {
+  static const std::regex pattern(R"(^(run(?:_ct(\d+))?)_class001\.mrc$)");
+  std::optional<std::string> root;
+  int newest = -1;
+  for (const std::string& name : file_names(folder)) {
+    std::smatch match;
+    if (!std::regex_match(name, match, pattern)) continue;
+    const int continued = match[2].matched ? std::stoi(match[2]) : 0;
+    const std::string candidate = (fs::path(folder) / match[1].str()).string();
+    if (continued <= newest || !fs::exists(candidate + "_model.star") || !fs::exists(candidate + "_data.star"))
+      continue;
+    newest = continued;
+    root = candidate;
+  }
+  return root;
+}
+
+IterationFacts read_facts(const std::string& model_star, const std::string& sampling_star) {
+  const StarFile model = read_star(model_star), sampling = read_star(sampling_star);
+  const StarTable& general = model.require("model_general");
+  const StarTable& classes = model.require("model_classes");
+  const StarTable& shells = model.require("model_class_1");
+  const StarTable& angles = sampling.require("sampling_general");
+  IterationFacts facts;
+  facts.healpix_order = static_cast<int>(angles.integer(0, "rlnHealpixOrder"));
+  facts.current_size = static_cast<int>(general.integer(0, "rlnCurrentImageSize"));
+  facts.original_size = static_cast<int>(general.integer(0, "rlnOriginalImageSize"));
+  facts.pixel_size = general.number(0, "rlnPixelSize");
+  facts.resolution = general.number(0, "rlnCurrentResolution");
+  facts.average_pmax = general.number(0, "rlnAveragePmax");
+  facts.accuracy_rotations = classes.number(0, "rlnAccuracyRotations");
+  facts.half_fsc.reserve(shells.rows());
+  for (std::size_t row = 0; row < shells.rows(); ++row)
+    facts.half_fsc.push_back(shells.number(row, "rlnGoldStandardFsc"));
+  return facts;
+}
+
+LogProgress parse_log(const std::string& text) {
+  struct Marker {
+    const char* words;
+    const char* phase;
+  };
+  static constexpr Marker markers[] = {{"Expectation iteration ", "expectation"},
+                                       {"Maximization", "maximization"},
+                                       {"Estimating accuracies", "accuracy"}};
+  LogProgress progress;
+  progress.phase = "start";
+  std::size_t from = 0;
+  for (const Marker& marker : markers) {
+    const std::size_t at = text.rfind(marker.words);
+    if (at == std::string::npos || at < from) continue;
+    from = at;
+    progress.phase = marker.phase;
+  }
+  if (const std::size_t at = text.rfind("Expectation iteration "); at != std::string::npos)
+    progress.iteration = std::atoi(text.c_str() + at + sizeof("Expectation iteration ") - 1);
+
+  // RELION redraws "  elapsed/ total unit ....~~(,_," in one line; the last one counts.
+  static const std::regex bar(R"((\d+(?:\.\d+)?)/\s*(\d+(?:\.\d+)?) (sec|min|hrs))");
+  for (std::sregex_iterator it(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(), bar), end; it != end;
+       ++it) {
+    progress.elapsed = seconds((*it)[1], (*it)[3]);
+    progress.total = seconds((*it)[2], (*it)[3]);
+  }
+  return progress;
+}
+
+std::string relion_version_in(const std::string& log_text) {
+  static const std::regex pattern(R"(RELION version: (\S+))");
+  std::smatch match;
+  return std::regex_search(log_text, match, pattern) ? match[1].str() : std::string();
+}
+
+}  // namespace cryored

@@ -1,0 +1,75 @@
+#pragma once
+// Compares a refinement with the truth, iteration by iteration.
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/fourier/grid.hpp"
+#include "evaluation/poses.hpp"
+#include "evaluation/relion_files.hpp"
+
+namespace cryored {
+
+/// A map against the truth: FSC per shell 0 .. N/2 and the resolution in A at its first
+/// crossing of 0.5, without a mask and with both maps inside the mask of the truth.
+struct MapScore {
+  std::vector<double> fsc, fsc_masked;
+  double resolution = 0, resolution_masked = 0;
+};
+
+/// What cryored's record beside a reconstruction says; empty for plain refinements.
+struct ReconstructionNote {
+  std::optional<double> lambda, resolution, seconds;
+  std::vector<double> created = {};  ///< the guard's figure per shell (docs/guard.md); empty where it did not run
+  std::optional<double> bound = {};  ///< and its bound
+};
+
+struct IterationScore {
+  int iteration = 0;
+  IterationFacts facts;
+  double half_map_resolution = 0;  ///< A, first crossing of 0.143 of RELION's half-map FSC
+  std::array<MapScore, 2> halves;
+  MapScore mean;  ///< of the mean of both half-maps
+  double angle_median = 0, angle_percentile90 = 0, angle_share_within_10 = 0;
+  double global_rotation = 0;  ///< degrees between the refined frame and the true one
+  std::array<ReconstructionNote, 2> notes;
+  double seconds = 0;  ///< wall clock; 0 when it was not watched
+};
+
+struct RefinementScore {
+  std::vector<IterationScore> iterations;
+  /// RELION's joined map where the refinement converged, else the mean of the last half-maps.
+  std::string final_kind;
+  std::vector<std::string> final_maps;  ///< one file, or the two that were averaged
+  MapScore final_map;
+  std::vector<double> final_half_fsc;  ///< RELION's, per shell
+  double final_half_map_resolution = 0;
+  double angle_median = 0, angle_percentile90 = 0, angle_share_within_10 = 0;
+  std::size_t box = 0;
+  double pixel_size = 0;
+};
+
+/// The truth of a simulated data set, read once for all refinements of it.
+struct Truth {
+  Map map, mask;
+  double pixel_size = 0;
+  std::vector<Pose> poses;
+  std::vector<Rotation> self_rotations;  ///< at 12 A, correlation 0.8: turns that particles may take unnoticed
+};
+/// `folder` as simulate_particles() writes it: truth.mrc and particles_truth.star.
+Truth read_truth(const std::string& folder);
+
+/// Throws InputError when the sizes differ.
+MapScore score_map(const Map& map, const Truth& truth);
+
+/// Scores every finished iteration of the job in `folder` and its result. Throws InputError
+/// when no iteration has finished.
+RefinementScore score_refinement(const std::string& folder, const Truth& truth);
+
+/// JSON as described in docs/refinements.md (schema "cryored-refine-score").
+std::string score_json(const RefinementScore& score);
+RefinementScore parse_score_json(const std::string& text, const std::string& path_for_messages);
+
+}  // namespace cryored

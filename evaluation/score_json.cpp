@@ -1,0 +1,149 @@
+// The machine-readable form of a score; docs/refinements.md describes it.
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.hpp"
+#include "evaluation/score.hpp"
+
+namespace cryored {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+std::optional<double> optional_number(const Json& json) {
+  return json.is_number() ? std::optional<double>(json.get<double>()) : std::nullopt;
+}
+
+// JSON knows no infinity: a curve that is never above its threshold has no resolution, null.
+Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+double or_infinity(const Json& json) {
+  return json.is_null() ? std::numeric_limits<double>::infinity() : json.get<double>();
+}
+
+Json to_json(const MapScore& s) {
+  return {{"fsc_0.5_A", finite(s.resolution)},
+          {"fsc_0.5_masked_A", finite(s.resolution_masked)},
+          {"fsc", s.fsc},
+          {"fsc_masked", s.fsc_masked}};
+}
+
+MapScore map_score(const Json& json) {
+  MapScore s;
+  s.resolution = or_infinity(json.at("fsc_0.5_A"));
+  s.resolution_masked = or_infinity(json.at("fsc_0.5_masked_A"));
+  s.fsc = json.at("fsc").get<std::vector<double>>();
+  s.fsc_masked = json.at("fsc_masked").get<std::vector<double>>();
+  return s;
+}
+
+Json to_json(const ReconstructionNote& n) {
+  Json json = {{"lambda", number_or_null(n.lambda)},
+               {"nominal_A", number_or_null(n.resolution)},
+               {"seconds", number_or_null(n.seconds)}};
+  if (!n.created.empty()) json["guard"] = {{"created", n.created}, {"bound", number_or_null(n.bound)}};
+  return json;
+}
+
+template <typename Score>
+Json angles_json(const Score& s) {
+  return {{"median_deg", s.angle_median},
+          {"percentile_90_deg", s.angle_percentile90},
+          {"share_within_10_deg", s.angle_share_within_10}};
+}
+
+template <typename Score>
+void read_angles(const Json& json, Score& s) {
+  s.angle_median = json.at("median_deg");
+  s.angle_percentile90 = json.at("percentile_90_deg");
+  s.angle_share_within_10 = json.at("share_within_10_deg");
+}
+
+}  // namespace
+
+std::string score_json(const RefinementScore& score) {
+  Json iterations = Json::array();
+  for (const IterationScore& it : score.iterations) {
+    Json angles = angles_json(it);
+    angles["global_rotation_deg"] = it.global_rotation;
+    iterations.push_back({{"iteration", it.iteration},
+                          {"seconds", it.seconds},
+                          {"healpix_order", it.facts.healpix_order},
+                          {"current_size", it.facts.current_size},
+                          {"relion_resolution_A", it.facts.resolution},
+                          {"average_pmax", it.facts.average_pmax},
+                          {"half_map_fsc_0.143_A", finite(it.half_map_resolution)},
+                          {"half_map_fsc", it.facts.half_fsc},
+                          {"halves_to_truth", {to_json(it.halves[0]), to_json(it.halves[1])}},
+                          {"mean_to_truth", to_json(it.mean)},
+                          {"angular_error", angles},
+                          {"reconstructions", {to_json(it.notes[0]), to_json(it.notes[1])}}});
+  }
+  const Json json = {{"schema", "cryored-refine-score"},
+                     {"version", 1},
+                     {"box", score.box},
+                     {"pixel_size_A", score.pixel_size},
+                     {"final",
+                      {{"kind", score.final_kind},
+                       {"maps", score.final_maps},
+                       {"to_truth", to_json(score.final_map)},
+                       {"half_map_fsc_0.143_A", finite(score.final_half_map_resolution)},
+                       {"half_map_fsc", score.final_half_fsc},
+                       {"angular_error", angles_json(score)}}},
+                     {"iterations", iterations}};
+  return json.dump(1) + "\n";
+}
+
+RefinementScore parse_score_json(const std::string& text, const std::string& path) {
+  RefinementScore score;
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("schema") != "cryored-refine-score" || json.at("version") != 1)
+      throw InputError({path, "schema and version", json.at("schema").dump() + " " + json.at("version").dump(),
+                        "\"cryored-refine-score\" 1", "score the refinement again"});
+    score.box = json.at("box");
+    score.pixel_size = json.at("pixel_size_A");
+    const Json& final = json.at("final");
+    score.final_kind = final.at("kind");
+    score.final_maps = final.at("maps").get<std::vector<std::string>>();
+    score.final_map = map_score(final.at("to_truth"));
+    score.final_half_map_resolution = or_infinity(final.at("half_map_fsc_0.143_A"));
+    score.final_half_fsc = final.at("half_map_fsc").get<std::vector<double>>();
+    read_angles(final.at("angular_error"), score);
+    for (const Json& entry : json.at("iterations")) {
+      IterationScore it;
+      it.iteration = entry.at("iteration");
+      it.seconds = entry.at("seconds");
+      it.facts.healpix_order = entry.at("healpix_order");
+      it.facts.current_size = entry.at("current_size");
+      it.facts.resolution = entry.at("relion_resolution_A");
+      it.facts.average_pmax = entry.at("average_pmax");
+      it.facts.half_fsc = entry.at("half_map_fsc").get<std::vector<double>>();
+      it.half_map_resolution = or_infinity(entry.at("half_map_fsc_0.143_A"));
+      it.halves = {map_score(entry.at("halves_to_truth").at(0)), map_score(entry.at("halves_to_truth").at(1))};
+      it.mean = map_score(entry.at("mean_to_truth"));
+      read_angles(entry.at("angular_error"), it);
+      it.global_rotation = entry.at("angular_error").at("global_rotation_deg");
+      for (std::size_t h = 0; h < 2; ++h) {
+        const Json& note = entry.at("reconstructions").at(h);
+        it.notes[h].lambda = optional_number(note.at("lambda"));
+        it.notes[h].resolution = optional_number(note.at("nominal_A"));
+        it.notes[h].seconds = optional_number(note.at("seconds"));
+        if (note.contains("guard")) {
+          it.notes[h].created = note.at("guard").at("created").get<std::vector<double>>();
+          it.notes[h].bound = optional_number(note.at("guard").at("bound"));
+        }
+      }
+      score.iterations.push_back(std::move(it));
+    }
+  } catch (const nlohmann::json::exception& e) {
+    throw InputError({path, "", e.what(), "a score as this program writes it", "score the refinement again"});
+  }
+  return score;
+}
+
+}  // namespace cryored

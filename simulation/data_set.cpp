@@ -1,0 +1,109 @@
+#include "simulation/data_set.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+Json read_json(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw SystemError({path, "", "cannot be opened", "a file that can be read", ""});
+  std::ostringstream text;
+  text << file.rdbuf();
+  Json json = Json::parse(text.str(), nullptr, false);
+  if (json.is_discarded())
+    throw InputError({path, "", "no JSON", "the file as this program wrote it", "remove its folder and run again"});
+  return json;
+}
+
+Json options_json(const ParticleOptions& o) {
+  Json json = {{"box", o.box},
+               {"pixel_size_A", o.pixel_size},
+               {"count", o.count},
+               {"snr", o.snr},
+               {"shift_sigma_pixels", o.shift_sigma},
+               {"b_factor_A2", o.b_factor},
+               {"start_resolution_A", o.start_resolution},
+               {"seed", o.seed}};
+  if (o.hydrogens) json["hydrogens"] = true;
+  if (o.factor > 0) {
+    json["factor"] = o.factor;
+    json["pdb2mrc_resolution_A"] = o.pdb2mrc_resolution;
+  }
+  if (o.views.preferred) json["preferred_views"] = {{"share", o.views.share}, {"spread_deg", o.views.spread}};
+  if (o.ctf.on)
+    json["ctf"] = {{"voltage_kV", o.ctf.voltage},
+                   {"spherical_aberration_mm", o.ctf.spherical_aberration},
+                   {"amplitude_contrast", o.ctf.amplitude_contrast},
+                   {"defocus_A", {o.ctf.least_defocus, o.ctf.most_defocus}},
+                   {"astigmatism_A", o.ctf.astigmatism},
+                   {"phase_shift_deg", o.ctf.phase_shift},
+                   {"envelope_A2", {o.ctf.least_b_factor, o.ctf.most_b_factor}},
+                   {"beam_tilt_mrad", {o.ctf.beam_tilt_x, o.ctf.beam_tilt_y}}};
+  if (o.noise.coloured) json["coloured_noise"] = {{"falloff_A", o.noise.falloff}, {"floor", o.noise.floor}};
+  if (o.noise_only) json["noise_only"] = true;
+  if (o.randomise_phases_beyond > 0) json["randomise_phases_beyond_A"] = o.randomise_phases_beyond;
+  if (o.mirrored_start) json["start"] = "mirrored";
+  if (!o.other_start.empty()) json["start"] = {{"structure_sha256", sha256_file(o.other_start)}};
+  return json;
+}
+
+}  // namespace
+
+std::string particle_options_json(const ParticleOptions& options) { return options_json(options).dump(); }
+
+void hold_to_options(const std::string& path, const std::string& wanted_text, const std::string& changeable) {
+  const Json wanted = Json::parse(wanted_text);
+  const bool known = fs::exists(path);
+  const Json found = known ? read_json(path) : Json();
+  const auto refuse = [&](const std::string& key, const std::string& here, const std::string& asked) {
+    throw InputError(
+        {path, key, here, asked, "give the options that the folder was begun with, or another output folder"});
+  };
+  if (known) {
+    for (const auto& [key, value] : wanted.items())
+      if (!found.contains(key) || found[key] != value)
+        refuse(key, found.contains(key) ? found[key].dump() : "nothing", value.dump());
+    // An option at its default now that was not then.
+    const Json may_change = Json::parse(changeable);
+    for (const auto& [key, value] : found.items())
+      if (!wanted.contains(key) && !may_change.contains(key)) refuse(key, value.dump(), "nothing");
+  }
+  Json all = wanted;
+  all.update(Json::parse(changeable));
+  if (!known || found != all) write_text_atomically(path, all.dump(2) + "\n");
+}
+
+bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
+  const Structure structure = read_structure(data.structure, data.options.hydrogens);
+  const double field = static_cast<double>(data.options.box) * data.options.pixel_size;
+  // RELION wants the mask inside the box; its soft edge takes five pixels on each side.
+  data.diameter = std::min(std::ceil(2 * structure.radius + 10), std::floor(field - 10 * data.options.pixel_size));
+  Json wanted = {{"structure_sha256", sha256_file(data.structure)}};
+  wanted.update(options_json(data.options));
+  const std::string asked = (fs::path(data.folder) / "dataset.json").string();
+  const std::string done = (fs::path(data.folder) / "complete").string();
+  if (fs::exists(done)) {
+    hold_to_options(asked, wanted.dump());
+    if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
+    return false;
+  }
+  data.snr = simulate_particles(structure, data.options, data.folder, progress).snr;
+  write_text_atomically(asked, wanted.dump(2) + "\n");
+  write_text_atomically(done, Json({{"snr", data.snr}}).dump() + "\n");
+  return true;
+}
+
+}  // namespace cryored

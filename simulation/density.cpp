@@ -1,0 +1,131 @@
+#include "simulation/density.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <gemmi/c4322.hpp>
+#include <gemmi/dencalc.hpp>
+#include <gemmi/gz.hpp>
+#include <gemmi/mmread.hpp>
+#include <gemmi/modify.hpp>
+#include <gemmi/polyheur.hpp>
+#include <numbers>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/fourier/shells.hpp"
+
+namespace cryored {
+namespace {
+
+void require_fit(const Structure& structure, double side) {
+  if (2 * structure.radius > side)
+    throw InputError(Problem{structure.path, "size", std::to_string(2 * structure.radius) + " A across",
+                             "at most box times pixel size = " + std::to_string(side) + " A", "take a larger box"});
+}
+
+}  // namespace
+
+Structure read_structure(const std::string& path, bool hydrogens) {
+  gemmi::Structure st;
+  try {
+    st = gemmi::read_structure(gemmi::MaybeGzipped(path));
+  } catch (const std::exception& e) {
+    throw InputError(Problem{path, "structure", e.what(), "PDB or mmCIF, plain or .gz", "check the file"});
+  }
+  if (st.models.empty())
+    throw InputError(Problem{path, "structure", "no model", "at least one model", "give a PDB or mmCIF with atoms"});
+  st.models.erase(st.models.begin() + 1, st.models.end());
+  gemmi::setup_entities(st);
+  gemmi::remove_alternative_conformations(st);
+  if (!hydrogens) gemmi::remove_hydrogens(st);
+  gemmi::remove_waters(st);
+
+  Structure out;
+  out.path = path;
+  double mass = 0, cx = 0, cy = 0, cz = 0;
+  for (const auto& chain : st.models[0].chains)
+    for (const auto& residue : chain.residues)
+      for (const auto& atom : residue.atoms) {
+        if (!gemmi::C4322<double>::has(atom.element.elem))
+          throw InputError(Problem{path, "atom " + atom.name + " of " + residue.str(), atom.element.name(),
+                                   "elements with electron scattering factors", "remove the atom"});
+        const double w = atom.element.weight();
+        out.atoms.push_back({atom.pos.x, atom.pos.y, atom.pos.z, atom.element.ordinal()});
+        mass += w;
+        cx += w * atom.pos.x;
+        cy += w * atom.pos.y;
+        cz += w * atom.pos.z;
+      }
+  if (out.atoms.empty())
+    throw InputError(Problem{path, "structure", "no atoms", "at least one atom", "give a PDB or mmCIF with atoms"});
+  for (auto& a : out.atoms) {
+    a.x -= cx / mass;
+    a.y -= cy / mass;
+    a.z -= cz / mass;
+    out.radius = std::max(out.radius, std::sqrt(a.x * a.x + a.y * a.y + a.z * a.z));
+  }
+  return out;
+}
+
+Map density_map(const Structure& structure, const DensityOptions& options) {
+  const double side = static_cast<double>(options.box) * options.voxel;
+  require_fit(structure, side);
+  // Fine enough that the sharpest atom is sampled without aliasing, then cropped in Fourier space.
+  const double finest = std::clamp(std::sqrt(options.b_factor + 4) / 8.0, 0.4, 1.0);
+  const auto factor = static_cast<std::size_t>(std::max(1.0, std::ceil(options.voxel / finest)));
+  const std::size_t fine = options.box * factor;
+
+  gemmi::DensityCalculator<gemmi::C4322<double>, float> calculator;
+  calculator.grid.unit_cell.set(side, side, side, 90, 90, 90);
+  calculator.grid.set_size(static_cast<int>(fine), static_cast<int>(fine), static_cast<int>(fine));
+  calculator.cutoff = 1e-4f;
+  gemmi::Atom atom;
+  atom.occ = 1;
+  atom.b_iso = static_cast<float>(options.b_factor);
+  const auto& r = options.rotation.m;
+  for (const auto& a : structure.atoms) {
+    atom.element = gemmi::Element(a.element);
+    atom.pos = gemmi::Position(r[0][0] * a.x + r[0][1] * a.y + r[0][2] * a.z + side / 2,
+                               r[1][0] * a.x + r[1][1] * a.y + r[1][2] * a.z + side / 2,
+                               r[2][0] * a.x + r[2][1] * a.y + r[2][2] * a.z + side / 2);
+    calculator.add_atom_density_to_grid(atom);
+  }
+  Map map(fine, fine, fine);
+  std::copy(calculator.grid.data.begin(), calculator.grid.data.end(), map.data.begin());
+  return factor == 1 ? map : fourier_resize(map, options.box);
+}
+
+Map pdb_to_mrc(const Structure& structure, const PdbToMrcOptions& options) {
+  require_fit(structure, static_cast<double>(options.box) * options.voxel);
+  Map map(options.box, options.box, options.box);
+  map.fill(0);
+  const double width = options.resolution / std::numbers::pi / options.voxel;  // voxels
+  const double reach = width * std::sqrt(std::log(1e7));
+  const auto centre = static_cast<double>(options.box / 2);
+  const long last = static_cast<long>(options.box) - 1;
+  for (const auto& atom : structure.atoms) {
+    const double at[3] = {atom.x / options.voxel + centre, atom.y / options.voxel + centre,
+                          atom.z / options.voxel + centre};
+    long from[3], to[3];
+    std::vector<double> profile[3];
+    for (int a = 0; a < 3; ++a) {
+      from[a] = std::max(0L, static_cast<long>(std::ceil(at[a] - reach)));
+      to[a] = std::min(last, static_cast<long>(std::floor(at[a] + reach)));
+      for (long i = from[a]; i <= to[a]; ++i) {
+        const double d = (static_cast<double>(i) - at[a]) / width;
+        profile[a].push_back(std::exp(-d * d));
+      }
+    }
+    for (long z = from[2]; z <= to[2]; ++z)
+      for (long y = from[1]; y <= to[1]; ++y) {
+        const double row = atom.element * profile[2][static_cast<std::size_t>(z - from[2])] *
+                           profile[1][static_cast<std::size_t>(y - from[1])];
+        for (long x = from[0]; x <= to[0]; ++x)
+          map(static_cast<std::size_t>(x), static_cast<std::size_t>(y), static_cast<std::size_t>(z)) +=
+              static_cast<float>(row * profile[0][static_cast<std::size_t>(x - from[0])]);
+      }
+  }
+  return map;
+}
+
+}  // namespace cryored

@@ -1,0 +1,119 @@
+#include "simulation/imager.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <numbers>
+#include <optional>
+
+#include "core/base/error.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/formats/star.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/imaging/ctf_star.hpp"
+
+namespace cryored {
+
+Imager::Imager(const Map& map, double pixel_size)
+    : unit_(1 / (static_cast<double>(map.nx) * pixel_size)), half_(map.nx / 2 + 1, map.nx, 1) {
+  const int radius = static_cast<int>(map.nx / 2) - 1;
+  pixels_ = std::make_shared<SlicePixels>(slice_pixels(map.nx, radius));
+  projector_ = std::make_shared<Projector>(map, 2, radius);
+  transform_ = std::make_shared<ImageTransform>(map.nx);
+  slice_.resize(pixels_->size());
+}
+
+void Imager::slice(const View& view) {
+  projector_->slice(*pixels_, view.rotation, slice_.data());
+  if (view.ctf == nullptr) return;
+  const bool phases = view.ctf->has_phase();
+  for (std::size_t i = 0; i < slice_.size(); ++i) {
+    const double kx = pixels_->kx[i] * unit_, ky = pixels_->ky[i] * unit_;
+    slice_[i] *= static_cast<float>(view.ctf->value(kx, ky));
+    if (phases) slice_[i] *= std::complex<float>(std::polar(1.0, view.ctf->phase(kx, ky)));
+  }
+}
+
+void Imager::transform(const View& view, std::complex<float>* half) {
+  slice(view);
+  const std::size_t n = pixels_->box, width = n / 2 + 1;
+  const long r = pixels_->radius;
+  // The move and the origin, from pixel 0 to n/2 (a change of sign in every second coefficient), in one phase.
+  const double step = -2 * std::numbers::pi / static_cast<double>(n);
+  const double mx = step * (view.x + static_cast<double>(n / 2)), my = step * (view.y + static_cast<double>(n / 2));
+  std::complex<float> along_x[4096];
+  if (width > 4096) throw InputError(Problem{"simulation", "box", std::to_string(n), "at most 8190 pixels", ""});
+  for (long x = 0; x <= r; ++x) along_x[x] = std::complex<float>(std::polar(1.0, mx * static_cast<double>(x)));
+  std::fill_n(half, width * n, std::complex<float>(0));
+  const std::complex<float>* value = slice_.data();
+  for (long y = -r; y <= r; ++y) {
+    const auto phase = std::complex<float>(std::polar(1.0, my * static_cast<double>(y)));
+    std::complex<float>* row = half + static_cast<std::size_t>(y < 0 ? y + static_cast<long>(n) : y) * width;
+    const auto reach = static_cast<long>(std::sqrt(static_cast<double>(r * r - y * y)));
+    for (long x = y < 0 ? 1 : 0; x <= reach; ++x) row[x] = *value++ * (along_x[x] * phase);
+  }
+  // Only half of the column kx = 0 is in the slice.
+  for (long y = 1; y <= r; ++y)
+    half[(n - static_cast<std::size_t>(y)) * width] = std::conj(half[static_cast<std::size_t>(y) * width]);
+}
+
+void Imager::image(const View& view, float* out) {
+  transform(view, half_.data.data());
+  transform_->inverse(half_.data.data(), out);
+}
+
+double Imager::variance(const View& view) {
+  slice(view);
+  double sum = 0;
+  for (std::size_t i = 0; i < slice_.size(); ++i)
+    if (pixels_->kx[i] != 0 || pixels_->ky[i] != 0) sum += 2 * std::norm(slice_[i]);
+  return sum;
+}
+
+void project_particles(const Map& map, double pixel_size, const std::string& star_path, bool with_ctf,
+                       const std::string& stack_path) {
+  const StarFile star = read_star(star_path);
+  const StarTable& rows = star.require("particles");
+  std::optional<CtfTable> ctfs;
+  if (with_ctf) ctfs.emplace(rows, star.find("optics"));
+  constexpr const char* kLabels[] = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst",
+                                     "rlnOriginYAngst"};
+  std::size_t column[5];
+  for (int k = 0; k < 5; ++k) column[k] = rows.require_column(kLabels[k]);
+  const Imager first(map, pixel_size);
+  const std::size_t area = map.nx * map.nx;
+  constexpr std::size_t kBlock = 512;
+  MrcStackWriter stack(stack_path, map.nx, map.nx, rows.rows(), pixel_size);
+  Grid<float> block(map.nx, map.nx, std::min(kBlock, rows.rows()));
+  for (std::size_t begin = 0; begin < rows.rows(); begin += kBlock) {
+    const std::size_t count = std::min(kBlock, rows.rows() - begin);
+    std::exception_ptr fault;
+#pragma omp parallel num_threads(threads())
+    {
+      Imager imager = first;
+#pragma omp for schedule(static)
+      for (std::size_t i = 0; i < count; ++i) {
+        try {
+          double number[5];
+          for (int k = 0; k < 5; ++k) number[k] = rows.number(begin + i, column[k]);
+          View view;
+          view.rotation = rotation_from({number[0], number[1], number[2]});
+          view.x = -number[3] / pixel_size;  // RELION's origins are the moves that bring the particle back
+          view.y = -number[4] / pixel_size;
+          std::optional<Ctf> ctf;
+          if (ctfs) ctf.emplace(ctfs->of_row(begin + i));
+          view.ctf = ctf ? &*ctf : nullptr;
+          imager.image(view, block.data.data() + i * area);
+        } catch (...) {
+#pragma omp critical
+          fault = std::current_exception();
+        }
+      }
+    }
+    if (fault) std::rethrow_exception(fault);
+    for (std::size_t i = 0; i < count; ++i) stack.append(block.data.data() + i * area);
+  }
+  stack.close();
+}
+
+}  // namespace cryored

@@ -1,0 +1,223 @@
+#include "simulation/projector.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "core/fourier/fft.hpp"
+
+namespace cryored {
+namespace {
+
+double sinc(double x) { return std::abs(x) < 1e-9 ? 1.0 : std::sin(std::numbers::pi * x) / (std::numbers::pi * x); }
+
+/// The separable real-space envelope of trilinear interpolation on a grid of `padded` points.
+std::vector<double> interpolation_envelope(std::size_t box, std::size_t padded) {
+  std::vector<double> e(box);
+  for (std::size_t i = 0; i < box; ++i) {
+    const double s = sinc((static_cast<double>(i) - static_cast<double>(box / 2)) / static_cast<double>(padded));
+    e[i] = s * s;
+  }
+  return e;
+}
+
+void divide_by_envelope(Map& map, std::size_t padded) {
+  const auto e = interpolation_envelope(map.nx, padded);
+  for (std::size_t z = 0; z < map.nz; ++z)
+    for (std::size_t y = 0; y < map.ny; ++y)
+      for (std::size_t x = 0; x < map.nx; ++x) map(x, y, z) = static_cast<float>(map(x, y, z) / (e[x] * e[y] * e[z]));
+}
+
+/// Row-wise direction of a slice pixel in the volume: k = A^-1 (kx, ky, 0).
+struct SliceAxes {
+  float ux, uy, uz, vx, vy, vz;
+  SliceAxes(const Rotation& r, double scale)
+      : ux(static_cast<float>(r.m[0][0] * scale)),
+        uy(static_cast<float>(r.m[0][1] * scale)),
+        uz(static_cast<float>(r.m[0][2] * scale)),
+        vx(static_cast<float>(r.m[1][0] * scale)),
+        vy(static_cast<float>(r.m[1][1] * scale)),
+        vz(static_cast<float>(r.m[1][2] * scale)) {}
+};
+
+}  // namespace
+
+SlicePixels slice_pixels(std::size_t box, int radius) {
+  SlicePixels p;
+  p.box = box;
+  p.radius = radius;
+  for (int y = -radius; y <= radius; ++y)
+    for (int x = 0; x <= radius; ++x) {
+      if (x * x + y * y > radius * radius || (x == 0 && y < 0)) continue;
+      p.kx.push_back(static_cast<float>(x));
+      p.ky.push_back(static_cast<float>(y));
+    }
+  return p;
+}
+
+void move_slice(const SlicePixels& pixels, double dx, double dy, std::complex<float>* slice) {
+  const double unit = -2 * std::numbers::pi / static_cast<double>(pixels.box);
+  const int r = pixels.radius;
+  std::vector<std::complex<float>> px(static_cast<std::size_t>(r) + 1), py(static_cast<std::size_t>(2 * r) + 1);
+  for (int k = 0; k <= r; ++k) px[static_cast<std::size_t>(k)] = std::polar(1.f, static_cast<float>(unit * dx * k));
+  for (int k = -r; k <= r; ++k)
+    py[static_cast<std::size_t>(k + r)] = std::polar(1.f, static_cast<float>(unit * dy * k));
+  for (std::size_t i = 0; i < pixels.size(); ++i)
+    slice[i] *=
+        px[static_cast<std::size_t>(pixels.kx[i])] * py[static_cast<std::size_t>(pixels.ky[i] + static_cast<float>(r))];
+}
+
+Map image_from_slice(const SlicePixels& pixels, const std::complex<float>* slice, double dx, double dy) {
+  std::vector<std::complex<float>> moved(slice, slice + pixels.size());
+  if (dx != 0 || dy != 0) move_slice(pixels, dx, dy, moved.data());
+  const std::size_t n = pixels.box;
+  HalfTransform t(n / 2 + 1, n, 1);
+  t.fill(0);
+  const auto limit = static_cast<float>(n / 2);
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const float kx = pixels.kx[i], ky = pixels.ky[i];
+    if (kx >= limit || std::abs(ky) >= limit) continue;  // the Nyquist lines have no unique sign
+    const auto x = static_cast<std::size_t>(kx);
+    const auto y = static_cast<std::size_t>(ky < 0 ? ky + static_cast<float>(n) : ky);
+    t(x, y, 0) = moved[i];
+    if (x == 0 && ky > 0) t(0, n - y, 0) = std::conj(moved[i]);
+  }
+  centre(t);
+  return inverse(t, n);
+}
+
+Projector::Projector(const Map& map, int padding, int radius) : padding_(padding) {
+  const std::size_t n = map.nx, padded = n * static_cast<std::size_t>(padding);
+  Map compensated = map;
+  divide_by_envelope(compensated, padded);
+  Map large(padded, padded, padded);
+  large.fill(0);
+  const std::size_t off = padded / 2 - n / 2;
+  for (std::size_t z = 0; z < n; ++z)
+    for (std::size_t y = 0; y < n; ++y) std::copy_n(&compensated(0, y, z), n, &large(off, y + off, z + off));
+  HalfTransform t = forward(large);
+  centre(t);
+  // 1/P^3 of forward() to the 1/N^2 of a projected sum.
+  const auto scale = static_cast<float>(std::pow(static_cast<double>(padded), 3) / std::pow(static_cast<double>(n), 2));
+  const long reach = std::min<long>(static_cast<long>(padding) * radius + 1, static_cast<long>(padded / 2) - 1);
+  centre_ = static_cast<long>(padding) * radius + 2;
+  side_ = 2 * centre_ + 1;
+  // Half of it, and the plane before: the other half is the conjugate, and what is smaller stays in the caches.
+  width_ = centre_ + 2;
+  cube_.assign(static_cast<std::size_t>(side_ * side_ * width_), 0);
+  const auto p = static_cast<long>(padded);
+  for (long z = -reach; z <= reach; ++z)
+    for (long y = -reach; y <= reach; ++y)
+      for (long x = -1; x <= reach; ++x) {
+        const bool flip = x < 0;
+        const long fx = flip ? -x : x, fy = flip ? -y : y, fz = flip ? -z : z;
+        const auto v = t(static_cast<std::size_t>(fx), static_cast<std::size_t>((fy + p) % p),
+                         static_cast<std::size_t>((fz + p) % p)) *
+                       scale;
+        cube_[static_cast<std::size_t>(((z + centre_) * side_ + y + centre_) * width_ + x + 1)] =
+            flip ? std::conj(v) : v;
+      }
+}
+
+void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::complex<float>* out) const {
+  // Two neighbouring coefficients at once, as four floats.
+  using Four = float __attribute__((vector_size(16)));
+  const SliceAxes a(rotation, padding_);
+  const auto c = static_cast<float>(centre_);
+  const auto* cube = reinterpret_cast<const float*>(cube_.data());
+  const long row = 2 * width_, plane = 2 * width_ * side_;
+  const auto load = [](const float* p) {
+    Four v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  };
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const float kx = pixels.kx[i], ky = pixels.ky[i];
+    float x = kx * a.ux + ky * a.vx, y = kx * a.uy + ky * a.vy, z = kx * a.uz + ky * a.vz;
+    const float sign = x < 0 ? -1.f : 1.f;
+    x = x * sign + 1;
+    y = y * sign + c;
+    z = z * sign + c;
+    const auto ix = static_cast<int>(x), iy = static_cast<int>(y), iz = static_cast<int>(z);
+    const float fx = x - static_cast<float>(ix), fy = y - static_cast<float>(iy), fz = z - static_cast<float>(iz);
+    const float* p = cube + iz * plane + iy * row + 2 * ix;
+    const Four c00 = load(p), c10 = load(p + row), c01 = load(p + plane), c11 = load(p + plane + row);
+    const Four c0 = c00 + fy * (c10 - c00), c1 = c01 + fy * (c11 - c01);
+    const Four v = c0 + fz * (c1 - c0);
+    out[i] = {v[0] + fx * (v[2] - v[0]), sign * (v[1] + fx * (v[3] - v[1]))};
+  }
+}
+
+Backprojector::Backprojector(std::size_t box, int radius)
+    : box_(box),
+      radius_(radius),
+      centre_(radius + 2),
+      side_(2 * (radius + 2) + 1),
+      data_(static_cast<std::size_t>(side_ * side_ * side_)),
+      weight_(data_.size()) {}
+
+void Backprojector::insert(const SlicePixels& pixels, const Rotation& rotation, const std::complex<float>* values,
+                           float weight) {
+  const SliceAxes a(rotation, 1);
+  const auto c = static_cast<float>(centre_);
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    const float kx = pixels.kx[i], ky = pixels.ky[i];
+    const float x = kx * a.ux + ky * a.vx + c, y = kx * a.uy + ky * a.vy + c, z = kx * a.uz + ky * a.vz + c;
+    const auto ix = static_cast<long>(x), iy = static_cast<long>(y), iz = static_cast<long>(z);
+    const float fx = x - static_cast<float>(ix), fy = y - static_cast<float>(iy), fz = z - static_cast<float>(iz);
+    const auto value = values[i] * weight;
+    for (int dz = 0; dz < 2; ++dz)
+      for (int dy = 0; dy < 2; ++dy) {
+        const float wzy = (dz ? fz : 1 - fz) * (dy ? fy : 1 - fy);
+        const auto at = static_cast<std::size_t>(((iz + dz) * side_ + iy + dy) * side_ + ix);
+        data_[at] += value * (wzy * (1 - fx));
+        data_[at + 1] += value * (wzy * fx);
+        weight_[at] += weight * wzy * (1 - fx);
+        weight_[at + 1] += weight * wzy * fx;
+      }
+  }
+}
+
+std::vector<double> Backprojector::shell_weight() const {
+  std::vector<double> sum(static_cast<std::size_t>(radius_) + 1), count(sum.size());
+  for (long z = -radius_; z <= radius_; ++z)
+    for (long y = -radius_; y <= radius_; ++y)
+      for (long x = -radius_; x <= radius_; ++x) {
+        const auto s = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(x * x + y * y + z * z))));
+        if (s >= sum.size()) continue;
+        const auto at = static_cast<std::size_t>(((z + centre_) * side_ + y + centre_) * side_ + x + centre_);
+        sum[s] += weight_[at] + weight_[weight_.size() - 1 - at];  // with the Friedel mate
+        count[s] += 1;
+      }
+  for (std::size_t s = 0; s < sum.size(); ++s) sum[s] = count[s] > 0 ? sum[s] / count[s] : 0;
+  return sum;
+}
+
+Map Backprojector::unregularised() const {
+  const auto mean_weight = shell_weight();
+  HalfTransform t(box_ / 2 + 1, box_, box_);
+  t.fill(0);
+  const auto n = static_cast<long>(box_);
+  const long limit = std::min<long>(radius_, n / 2 - 1);
+  for (long z = -limit; z <= limit; ++z)
+    for (long y = -limit; y <= limit; ++y)
+      for (long x = 0; x <= limit; ++x) {
+        const long k2 = x * x + y * y + z * z;
+        if (k2 >= static_cast<long>(radius_) * radius_) continue;
+        const auto s = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(k2))));
+        const auto at = static_cast<std::size_t>(((z + centre_) * side_ + y + centre_) * side_ + x + centre_);
+        const auto mate = data_.size() - 1 - at;  // the centred cube's point reflection
+        const auto b = data_[at] + std::conj(data_[mate]);
+        const double k = std::max(static_cast<double>(weight_[at] + weight_[mate]), 1e-3 * mean_weight[s]);
+        if (k <= 0) continue;
+        t(static_cast<std::size_t>(x), static_cast<std::size_t>((y + n) % n), static_cast<std::size_t>((z + n) % n)) =
+            b * static_cast<float>(1.0 / (k * static_cast<double>(box_)));
+      }
+  centre(t);
+  Map map = inverse(t, box_);
+  divide_by_envelope(map, box_);
+  return map;
+}
+
+}  // namespace cryored

@@ -1,0 +1,119 @@
+// Job folders and logs as RELION 3.1 writes them, cut down to what is read.
+#include "evaluation/relion_files.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+class JobFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) /
+              ("job_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void put(const std::string& name, const std::string& text = "") { std::ofstream(folder_ / name) << text; }
+  void put_iteration(const std::string& root) {
+    for (const char* end : {"_optimiser.star", "_data.star", "_sampling.star", "_half1_model.star", "_half2_model.star",
+                            "_half1_class001.mrc", "_half2_class001.mrc"})
+      put(root + end);
+  }
+  fs::path folder_;
+};
+
+TEST_F(JobFolder, FinishedIterationsAreCompleteAndNewest) {
+  put_iteration("run_it000");
+  put_iteration("run_it001");
+  put_iteration("run_it002");
+  put_iteration("run_ct1_it002");
+  put_iteration("run_ct1_it003");
+  put_iteration("run_ct1_it004");
+  fs::remove(folder_ / "run_ct1_it004_data.star");  // interrupted while writing
+  put("run_it00x_optimiser.star");
+  put("other_it009_optimiser.star");
+  const auto found = finished_iterations(folder_.string());
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].iteration, 1);
+  EXPECT_EQ(fs::path(found[0].root).filename(), "run_it001");
+  EXPECT_EQ(fs::path(found[1].root).filename(), "run_ct1_it002");
+  EXPECT_EQ(fs::path(found[2].root).filename(), "run_ct1_it003");
+  EXPECT_EQ(fs::path(found[2].record(2)).filename(), "run_ct1_it003_half2_class001_external_reconstruct_cryored.json");
+  EXPECT_FALSE(joined_result(folder_.string()));
+  EXPECT_THROW(finished_iterations((folder_ / "none").string()), SystemError);
+}
+
+TEST_F(JobFolder, JoinedResultNeedsItsFiles) {
+  put("run_class001.mrc");
+  EXPECT_FALSE(joined_result(folder_.string()));
+  put("run_model.star");
+  put("run_data.star");
+  ASSERT_TRUE(joined_result(folder_.string()));
+  EXPECT_EQ(fs::path(*joined_result(folder_.string())).filename(), "run");
+  for (const char* name : {"run_ct3_class001.mrc", "run_ct3_model.star", "run_ct3_data.star"}) put(name);
+  EXPECT_EQ(fs::path(*joined_result(folder_.string())).filename(), "run_ct3");
+}
+
+TEST_F(JobFolder, FactsComeFromTheStarFiles) {
+  const std::string model =
+      "\n# version 30001\n\ndata_model_general\n\n_rlnReferenceDimensionality   3\n_rlnOriginalImageSize 4\n"
+      "_rlnCurrentResolution  10.5\n_rlnCurrentImageSize 4\n_rlnPixelSize 2.5\n_rlnAveragePmax 0.75\n\n"
+      "data_model_classes\n\nloop_\n_rlnReferenceImage #1\n_rlnAccuracyRotations #2\nrun_it003_half1_class001.mrc "
+      "4.115\n\n"
+      "data_model_class_1\n\nloop_\n_rlnSpectralIndex #1\n_rlnGoldStandardFsc #2\n0 1.0\n1 0.9\n2 0.1\n";
+  put("m.star", model);
+  put("s.star", "data_sampling_general\n\n_rlnHealpixOrder 3\n");
+  const std::string m = (folder_ / "m.star").string(), s = (folder_ / "s.star").string();
+  const IterationFacts facts = read_facts(m, s);
+  EXPECT_EQ(facts.healpix_order, 3);
+  EXPECT_EQ(facts.current_size, 4);
+  EXPECT_EQ(facts.original_size, 4);
+  EXPECT_DOUBLE_EQ(facts.pixel_size, 2.5);
+  EXPECT_DOUBLE_EQ(facts.resolution, 10.5);
+  EXPECT_DOUBLE_EQ(facts.accuracy_rotations, 4.115);
+  EXPECT_EQ(facts.half_fsc, (std::vector<double>{1.0, 0.9, 0.1}));
+  put("m.star", model.substr(0, model.find("data_model_class_1")));
+  try {
+    read_facts(m, s);
+    FAIL() << "a missing block went unnoticed";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("model_class_1"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Log, TellsThePhaseAndTheBar) {
+  const std::string start = "RELION version: 3.1.3 \nPrecision: BASE=double\n";
+  EXPECT_EQ(relion_version_in(start), "3.1.3");
+  EXPECT_EQ(relion_version_in("nothing"), "");
+  EXPECT_EQ(parse_log(start).phase, "start");
+  EXPECT_EQ(parse_log(start).iteration, 0);
+  std::string log =
+      start + " Estimating accuracies in the orientational assignment ... \n   1/   2 sec ....~~(,_,\">\r";
+  EXPECT_EQ(parse_log(log).phase, "accuracy");
+  log += " Expectation iteration 2\n000/??? sec ~~(,_,\">                   [oo]";
+  LogProgress p = parse_log(log);
+  EXPECT_EQ(p.phase, "expectation");
+  EXPECT_EQ(p.iteration, 2);
+  EXPECT_EQ(p.total, 0);
+  log += "\r   5/  38 sec .......~~(,_,\">\r0.22/2.40 min .....~~(,_,\">";
+  p = parse_log(log);
+  EXPECT_DOUBLE_EQ(p.elapsed, 0.22 * 60);
+  EXPECT_DOUBLE_EQ(p.total, 2.4 * 60);
+  p = parse_log(log + "\r1.10/1.50 hrs .....~~(,_,\">");
+  EXPECT_DOUBLE_EQ(p.total, 5400);
+  p = parse_log(log + "\n Maximization ...\n");
+  EXPECT_EQ(p.phase, "maximization");
+  EXPECT_EQ(p.iteration, 2);
+  EXPECT_EQ(p.total, 0);  // the bar before belongs to the expectation
+}
+
+}  // namespace
+}  // namespace cryored

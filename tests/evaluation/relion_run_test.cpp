@@ -1,0 +1,233 @@
+// Driving, stopping and continuing a refinement, with a stand-in for mpirun that leaves the
+// files that RELION would; refine_relion_test.cpp does it with the real one.
+#include "evaluation/relion_run.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/base/error.hpp"
+#include "evaluation/cell.hpp"
+#include "evaluation/process.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+// Writes an iteration every FAKE_SECONDS until --auto_iter_max or FAKE_CONVERGE.
+constexpr const char* kFakeMpirun = R"(#!/bin/bash
+echo "$@" >> args.log
+echo "external=$RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE" >> args.log
+echo "RELION version: 3.1.3"
+iteration=0; last=999; root=run
+while (($#)); do
+  case $1 in
+    --auto_iter_max) last=$2 ;;
+    --continue) iteration=$(sed 's/.*_it0*\([0-9]*\)_.*/\1/' <<<"$2"); root=run_ct$iteration ;;
+  esac
+  shift
+done
+while ((iteration < last)); do
+  iteration=$((iteration + 1))
+  echo " Expectation iteration $iteration"
+  sleep "${FAKE_SECONDS:-0}"
+  [[ ${FAKE_FAIL:-} == "$iteration" ]] && { echo "ERROR: out of cheese" >&2; exit 3; }
+  stem=${root}_it00$iteration
+  touch "${stem}"_{data,sampling}.star "${stem}"_half{1,2}_model.star "${stem}"_half{1,2}_class001.mrc
+  touch "${stem}_optimiser.star"
+  if [[ ${FAKE_CONVERGE:-} == "$iteration" ]]; then
+    touch "${root}"_{model,data}.star "${root}_class001.mrc"
+    exit 0
+  fi
+done
+)";
+
+class RelionRun : public testing::Test {
+ protected:
+  void SetUp() override {
+    base_ = fs::path(testing::TempDir()) /
+            (std::string("run_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(base_);
+    fs::create_directories(base_ / "bin");
+    for (const char* name : {"mpirun", "relion_refine_mpi"}) {
+      std::ofstream(base_ / "bin" / name) << kFakeMpirun;
+      fs::permissions(base_ / "bin" / name, fs::perms::owner_all);
+    }
+    path_ = std::getenv("PATH");
+    setenv("PATH", ((base_ / "bin").string() + ":" + path_).c_str(), 1);
+    job_.folder = (base_ / "job").string();
+    job_.particles = "/data/particles.star";
+    job_.reference = "/data/initial.mrc";
+    job_.options.particle_diameter = 90;
+    job_.options.max_iterations = 3;
+  }
+  void TearDown() override {
+    setenv("PATH", path_.c_str(), 1);
+    for (const char* name : {"FAKE_SECONDS", "FAKE_FAIL", "FAKE_CONVERGE"}) unsetenv(name);
+  }
+  std::string args() const {
+    std::ifstream file(job_.folder + "/args.log");
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  std::string base() const { return base_.string(); }
+
+  RelionJob job_;
+
+ private:
+  fs::path base_;
+  std::string path_;
+};
+
+TEST_F(RelionRun, EndsAtTheIterationLimitAndIsNotRunAgain) {
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  EXPECT_EQ(finished_iterations(job_.folder).size(), 3u);
+  const std::string first = args();
+  EXPECT_NE(first.find("--auto_refine --split_random_halves"), std::string::npos);
+  EXPECT_NE(first.find("--i /data/particles.star --ref /data/initial.mrc"), std::string::npos);
+  EXPECT_NE(first.find("--particle_diameter 90 "), std::string::npos);
+  EXPECT_NE(first.find("--auto_iter_max 3"), std::string::npos);
+  EXPECT_EQ(first.find("--external_reconstruct"), std::string::npos);
+  EXPECT_NE(first.find("external=\n"), std::string::npos);
+  EXPECT_EQ(first.find("--allow-run-as-root") != std::string::npos, geteuid() == 0);
+  const Timeline timeline = read_timeline(job_.folder);
+  EXPECT_EQ(timeline.iterations.size(), 3u);
+  EXPECT_EQ(timeline.segments, 1);
+  EXPECT_EQ(timeline.end, RunEnd::iteration_limit);
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  EXPECT_EQ(args(), first);
+  job_.options.max_iterations = 4;  // a wider limit goes on from there
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  EXPECT_NE(args().find("--continue run_it003_optimiser.star"), std::string::npos);
+  EXPECT_EQ(finished_iterations(job_.folder).back().iteration, 4);
+}
+
+TEST_F(RelionRun, HandsTheExternalProgramOver) {
+  job_.external = refine_mode("red", "/opt/my programs/cryored-reconstruct", "--device cpu").external;
+  EXPECT_EQ(job_.external, "'/opt/my programs/cryored-reconstruct' --prior red --lambda 1 --device cpu");
+  EXPECT_EQ(refine_mode("cw-red", "/opt/x").external, "/opt/x --prior cw-red");
+  EXPECT_THROW(refine_mode("cw", "/opt/x"), UsageError);
+  setenv("FAKE_CONVERGE", "2", 1);
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::converged);
+  EXPECT_NE(args().find("--external_reconstruct"), std::string::npos);
+  EXPECT_NE(args().find("external=" + job_.external + "\n"), std::string::npos);
+}
+
+TEST_F(RelionRun, ContinuesWhereItWasCancelled) {
+  setenv("FAKE_SECONDS", "1", 1);
+  int reports = 0;
+  double left = -1;
+  const auto cancel_after_first = [&] { return !finished_iterations(job_.folder).empty(); };
+  const RunEnd end = run_relion(
+      job_,
+      [&](const RunProgress& p) {
+        ++reports;
+        if (p.left) left = *p.left;
+      },
+      cancel_after_first);
+  EXPECT_EQ(end, RunEnd::cancelled);
+  EXPECT_GT(reports, 0);
+  EXPECT_FALSE(read_timeline(job_.folder).end);
+  const auto before = finished_iterations(job_.folder);
+  ASSERT_FALSE(before.empty());
+  ASSERT_LT(before.back().iteration, 3);
+  setenv("FAKE_SECONDS", "0", 1);
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  const std::string continued = args().substr(args().find('\n', args().find("external=")) + 1);
+  EXPECT_NE(continued.find("--continue run_it00" + std::to_string(before.back().iteration) + "_optimiser.star"),
+            std::string::npos);
+  EXPECT_EQ(continued.find("--ref"), std::string::npos);
+  EXPECT_EQ(finished_iterations(job_.folder).back().iteration, 3);
+  const Timeline timeline = read_timeline(job_.folder);
+  EXPECT_EQ(timeline.segments, 2);
+  EXPECT_EQ(timeline.iterations.size(), 3u);
+  EXPECT_GE(timeline.total_seconds, 1);
+}
+
+TEST_F(RelionRun, StopsAtTheTimeLimit) {
+  setenv("FAKE_SECONDS", "30", 1);
+  job_.options.max_iterations = 0;
+  job_.options.max_seconds = 1;
+  std::optional<double> left;
+  EXPECT_EQ(run_relion(job_, [&](const RunProgress& p) { left = p.left; }, {}), RunEnd::time_limit);
+  ASSERT_TRUE(left);
+  EXPECT_LE(*left, 1);
+  EXPECT_LT(read_timeline(job_.folder).total_seconds, 10);
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::time_limit);  // and stays ended
+}
+
+TEST_F(RelionRun, FailureCarriesTheEndOfTheLog) {
+  setenv("FAKE_FAIL", "2", 1);
+  try {
+    run_relion(job_, {}, {});
+    FAIL() << "a failed refinement passed";
+  } catch (const SystemError& e) {
+    const std::string what = e.what();
+    EXPECT_NE(what.find("exit status 3"), std::string::npos) << what;
+    EXPECT_NE(what.find("out of cheese"), std::string::npos) << what;
+    EXPECT_NE(what.find("relion.log"), std::string::npos) << what;
+  }
+  EXPECT_FALSE(read_timeline(job_.folder).end);  // can be continued
+  unsetenv("FAKE_FAIL");
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+}
+
+TEST_F(RelionRun, StatusZeroWithoutAResultIsAnError) {
+  job_.options.max_iterations = 0;
+  std::ofstream(base() + "/bin/mpirun") << "#!/bin/sh\nexit 0\n";
+  EXPECT_THROW(run_relion(job_, {}, {}), SystemError);
+}
+
+TEST_F(RelionRun, MissingRelionIsNamed) {
+  fs::remove(base() + "/bin/relion_refine_mpi");
+  setenv("PATH", (base() + "/bin").c_str(), 1);
+  try {
+    run_relion(job_, {}, {});
+    FAIL() << "ran without RELION";
+  } catch (const SystemError& e) {
+    EXPECT_NE(std::string(e.what()).find("relion_refine_mpi"), std::string::npos);
+  }
+}
+
+TEST_F(RelionRun, BrokenTimelineIsNamed) {
+  fs::create_directories(job_.folder);
+  std::ofstream(job_.folder + "/timeline.json") << "{\"segments\": 1}";
+  EXPECT_THROW(run_relion(job_, {}, {}), InputError);
+}
+
+TEST(ChildProcess, EndsItsWholeGroup) {
+  const std::string folder = testing::TempDir();
+  const std::string log = folder + "/group.log";
+  fs::remove(log);
+  ChildProcess child({"bash", "-c", "sleep 300 & echo $!; wait"}, folder, log, {{"CHILD", "1"}});
+  int grandchild = 0;
+  for (int i = 0; i < 100 && grandchild == 0; ++i) {
+    usleep(50000);
+    std::ifstream(log) >> grandchild;
+  }
+  ASSERT_GT(grandchild, 0);
+  EXPECT_FALSE(child.poll());
+  child.stop(2);
+  EXPECT_TRUE(child.poll());
+  // The grandchild is gone, or a zombie that waits for init.
+  std::string state = "gone";
+  for (int i = 0; i < 40; ++i) {
+    std::ifstream stat("/proc/" + std::to_string(grandchild) + "/stat");
+    std::string id, name;
+    if (!(stat >> id >> name >> state)) state = "gone";
+    if (state == "gone" || state == "Z") break;
+    usleep(50000);
+  }
+  EXPECT_TRUE(state == "gone" || state == "Z") << state;
+  EXPECT_THROW(ChildProcess({"no-such-program-here"}, folder, log, {}), SystemError);
+}
+
+}  // namespace
+}  // namespace cryored

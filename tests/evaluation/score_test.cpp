@@ -1,0 +1,179 @@
+// Maps against a truth of known relation, the mask, and the JSON form.
+#include "evaluation/score.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
+#include "evaluation/refine_page.hpp"
+#include "evaluation/truth_mask.hpp"
+
+namespace cryored {
+namespace {
+
+/// A ball of radius `radius` A about (x, y, z) A with a rough inside, so that every shell has power.
+Map rough_ball(std::size_t box, double voxel, double radius, std::array<double, 3> at) {
+  std::mt19937 rng(11);
+  std::normal_distribution<float> noise(0, 0.5f);
+  Map map(box, box, box);
+  const double half = static_cast<double>(box / 2);
+  for (std::size_t z = 0; z < box; ++z)
+    for (std::size_t y = 0; y < box; ++y)
+      for (std::size_t x = 0; x < box; ++x) {
+        const double r =
+            std::hypot((static_cast<double>(x) - half) * voxel - at[0], (static_cast<double>(y) - half) * voxel - at[1],
+                       (static_cast<double>(z) - half) * voxel - at[2]);
+        map(x, y, z) = r < radius ? 1 + noise(rng) : 0;
+      }
+  return map;
+}
+
+Truth truth_of(Map map, double voxel) {
+  Truth truth;
+  truth.mask = truth_mask(map, voxel);
+  truth.map = std::move(map);
+  truth.pixel_size = voxel;
+  truth.self_rotations = {Rotation{}};
+  return truth;
+}
+
+TEST(TruthMask, ReachesAsFarAsStated) {
+  const double voxel = 2;
+  const Map mask = truth_mask(rough_ball(64, voxel, 24, {6, -4, 10}), voxel, 5, 10);
+  double inside = 0, outside = 0;
+  for (std::size_t z = 0; z < 64; ++z)
+    for (std::size_t y = 0; y < 64; ++y)
+      for (std::size_t x = 0; x < 64; ++x) {
+        const float v = mask(x, y, z);
+        ASSERT_GE(v, 0);
+        ASSERT_LE(v, 1);
+        const double r =
+            std::hypot((static_cast<double>(x) - 32) * voxel - 6, (static_cast<double>(y) - 32) * voxel + 4,
+                       (static_cast<double>(z) - 32) * voxel - 10);
+        // The low-passed edge passes 15 % within 7 A outside the ball; 5 A of margin and 10 A of edge follow.
+        if (r < 27) inside = std::max(inside, 1.0 - v);
+        if (r > 24 + 7 + 5 + 10 + voxel) outside = std::max(outside, static_cast<double>(v));
+      }
+  EXPECT_EQ(inside, 0);
+  EXPECT_EQ(outside, 0);
+  Map empty(16, 16, 16);
+  empty.fill(0);
+  EXPECT_THROW(truth_mask(empty, 1), InputError);
+  EXPECT_THROW(truth_mask(empty, 0), UsageError);
+}
+
+TEST(ScoreMap, SeesWhereNoiseTakesOver) {
+  const double voxel = 2;
+  const Truth truth = truth_of(rough_ball(48, voxel, 24, {0, 0, 0}), voxel);
+  const MapScore perfect = score_map(truth.map, truth);
+  EXPECT_DOUBLE_EQ(perfect.resolution, 2 * voxel);
+  // Beyond shell 10 the phases are scrambled: the FSC must fall there, at 96 A / 10.
+  HalfTransform f = forward(truth.map);
+  Map random(48, 48, 48);
+  std::mt19937 rng(5);
+  std::normal_distribution<float> noise(0, 0.3f);
+  for (float& v : random.data) v = noise(rng);
+  const HalfTransform g = forward(random);
+  for (std::size_t z = 0; z < 48; ++z)
+    for (std::size_t y = 0; y < 48; ++y)
+      for (std::size_t x = 0; x < f.nx; ++x) {
+        const double k = std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, 48)),
+                                    static_cast<double>(signed_frequency(z, 48)));
+        if (std::lround(k) > 10) f(x, y, z) = g(x, y, z);
+      }
+  const MapScore cut = score_map(inverse(f, 48), truth);
+  EXPECT_LT(cut.resolution, 96.0 / 10);
+  EXPECT_GT(cut.resolution, 96.0 / 11);
+  // The mask spreads each coefficient over its neighbours, so the crossing moves a little, no more.
+  EXPECT_NEAR(96.0 / cut.resolution_masked, 10.5, 1);
+  // Noise outside the mask spoils the FSC without the mask only.
+  Map noisy = truth.map;
+  for (std::size_t i = 0; i < noisy.size(); ++i)
+    if (truth.mask.data[i] == 0) noisy.data[i] += 6 * random.data[i];
+  const MapScore masked = score_map(noisy, truth);
+  EXPECT_DOUBLE_EQ(masked.resolution_masked, 2 * voxel);
+  EXPECT_GT(masked.resolution, 3 * voxel);
+  EXPECT_THROW(score_map(Map(8, 8, 8), truth), InputError);
+}
+
+RefinementScore example_score() {
+  RefinementScore s;
+  s.box = 4;
+  s.pixel_size = 2.5;
+  s.final_kind = "mean of the half-maps of iteration 1";
+  s.final_maps = {"a.mrc", "b.mrc"};
+  s.final_map = {{1, 0.75, 0.25}, {1, 0.9, 0.5}, 6.5, std::numeric_limits<double>::infinity()};
+  s.final_half_fsc = {1, 0.5, 0.125};
+  s.final_half_map_resolution = 5.25;
+  s.angle_median = 3.5;
+  s.angle_percentile90 = 17;
+  s.angle_share_within_10 = 0.625;
+  IterationScore it;
+  it.iteration = 1;
+  it.facts.healpix_order = 2;
+  it.facts.half_fsc = {1, 0.25, 0};
+  it.half_map_resolution = std::numeric_limits<double>::infinity();
+  it.halves = {s.final_map, s.final_map};
+  it.mean = s.final_map;
+  it.angle_median = 7;
+  it.notes[0] = {0.5, 7.25, 1.5};
+  it.seconds = 12.5;
+  s.iterations = {it};
+  return s;
+}
+
+TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
+  RefinementScore in = example_score();
+  in.iterations[0].notes[0].created = {0, 0.25, 0.5};
+  in.iterations[0].notes[0].bound = 0.4;
+  const std::string text = score_json(in);
+  EXPECT_EQ(text.find("nan"), std::string::npos);
+  const RefinementScore out = parse_score_json(text, "score.json");
+  EXPECT_EQ(out.final_maps, in.final_maps);
+  EXPECT_EQ(out.final_map.fsc, in.final_map.fsc);
+  EXPECT_DOUBLE_EQ(out.final_map.resolution, 6.5);
+  EXPECT_TRUE(std::isinf(out.final_map.resolution_masked));
+  EXPECT_DOUBLE_EQ(out.angle_share_within_10, 0.625);
+  ASSERT_EQ(out.iterations.size(), 1u);
+  EXPECT_TRUE(std::isinf(out.iterations[0].half_map_resolution));
+  EXPECT_EQ(out.iterations[0].facts.half_fsc, in.iterations[0].facts.half_fsc);
+  EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].lambda.value(), 0.5);
+  EXPECT_FALSE(out.iterations[0].notes[1].lambda);
+  EXPECT_EQ(out.iterations[0].notes[0].created, in.iterations[0].notes[0].created);
+  EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].bound.value(), 0.4);
+  EXPECT_TRUE(out.iterations[0].notes[1].created.empty());
+  EXPECT_DOUBLE_EQ(out.iterations[0].seconds, 12.5);
+  EXPECT_EQ(score_json(out), text);
+  EXPECT_THROW(parse_score_json("{}", "x"), InputError);
+  EXPECT_THROW(parse_score_json("not json", "x"), InputError);
+  std::string other = text;
+  other.replace(other.find("\"version\": 1"), 12, "\"version\": 9");
+  EXPECT_THROW(parse_score_json(other, "x"), InputError);
+}
+
+TEST(ResultTable, TextIsAlignedAndSaysWhatIsMissing) {
+  LabelledCell cell;
+  cell.label = "plain";
+  cell.result.score = example_score();
+  cell.result.end = RunEnd::iteration_limit;
+  cell.result.timeline.total_seconds = 90;
+  const ReportTable table = result_table({cell});
+  ASSERT_EQ(table.rows.size(), 1u);
+  EXPECT_EQ(table.rows[0][1], "6.5");
+  EXPECT_EQ(table.rows[0][2], "-");
+  EXPECT_EQ(table.rows[0].back(), "1.5");
+  const std::string text = format_text_table(table);
+  std::size_t width = 0;
+  for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
+    if (width == 0) width = end - at;
+    EXPECT_EQ(end - at, width);
+  }
+  EXPECT_LE(width, 120u);
+}
+
+}  // namespace
+}  // namespace cryored

@@ -1,0 +1,99 @@
+#include "simulation/density.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.hpp"
+#include "tests/simulation/small_structure.hpp"
+
+namespace cryored {
+namespace {
+
+TEST(Density, CentreOfMassLiesAtTheCentreVoxel) {
+  DensityOptions o;
+  o.box = 32;
+  o.voxel = 2;
+  const Map map = density_map(test::small_structure(), o);
+  double mass = 0, c[3] = {0, 0, 0};
+  for (std::size_t z = 0; z < 32; ++z)
+    for (std::size_t y = 0; y < 32; ++y)
+      for (std::size_t x = 0; x < 32; ++x) {
+        const double v = map(x, y, z);
+        mass += v;
+        c[0] += v * static_cast<double>(x);
+        c[1] += v * static_cast<double>(y);
+        c[2] += v * static_cast<double>(z);
+      }
+  for (const double sum : c) EXPECT_NEAR(sum / mass, 16, 0.2);
+}
+
+TEST(Density, IntegralDoesNotDependOnVoxelOrBFactor) {
+  const auto integral = [](double voxel, double b) {
+    DensityOptions o;
+    o.box = static_cast<std::size_t>(96 / voxel);
+    o.voxel = voxel;
+    o.b_factor = b;
+    const Map map = density_map(test::small_structure(), o);
+    double sum = 0;
+    for (const float v : map.data) sum += v;
+    return sum * voxel * voxel * voxel;
+  };
+  const double reference = integral(1, 50);
+  EXPECT_NEAR(integral(3, 50) / reference, 1, 0.01);
+  EXPECT_NEAR(integral(2, 120) / reference, 1, 0.02);
+}
+
+TEST(Density, StructureLargerThanTheBoxIsRefusedWithTheNumbers) {
+  DensityOptions o;
+  o.box = 16;
+  o.voxel = 1;
+  try {
+    density_map(test::small_structure(), o);
+    FAIL() << "accepted";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("16"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Density, ReadsPdbAndDropsWatersAndHydrogens) {
+  const auto path = std::filesystem::temp_directory_path() / "cryored_density_test.pdb";
+  std::ofstream(path) << "ATOM      1  N   GLY A   1      11.000  12.000  13.000  1.00 20.00           N\n"
+                         "ATOM      2  CA  GLY A   1      12.400  12.000  13.000  1.00 20.00           C\n"
+                         "ATOM      3  H   GLY A   1      10.500  12.000  13.900  1.00 20.00           H\n"
+                         "HETATM    4  O   HOH A 101      20.000  20.000  20.000  1.00 20.00           O\n"
+                         "END\n";
+  const Structure s = read_structure(path.string());
+  ASSERT_EQ(s.atoms.size(), 2u);
+  EXPECT_EQ(s.atoms[0].element, 7);
+  EXPECT_NEAR(s.atoms[1].x - s.atoms[0].x, 1.4, 1e-6);
+  std::filesystem::remove(path);
+  EXPECT_THROW(read_structure(path.string()), InputError);
+}
+
+TEST(Density, NucleicAcidsLigandsAndIonsCountAndHydrogensByOption) {
+  const auto path = std::filesystem::temp_directory_path() / ("cryored_density_" + std::to_string(getpid()) + ".cif");
+  std::ofstream(path) << "data_TEST\nloop_\n_atom_site.group_PDB\n_atom_site.id\n_atom_site.type_symbol\n"
+                         "_atom_site.label_atom_id\n_atom_site.label_alt_id\n_atom_site.label_comp_id\n"
+                         "_atom_site.label_asym_id\n_atom_site.label_entity_id\n_atom_site.label_seq_id\n"
+                         "_atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site.Cartn_z\n_atom_site.occupancy\n"
+                         "_atom_site.B_iso_or_equiv\n_atom_site.auth_asym_id\n_atom_site.auth_seq_id\n"
+                         "_atom_site.pdbx_PDB_model_num\n"
+                         "ATOM 1 P P . DA A 1 1 0 0 0 1 20 A 1 1\n"
+                         "ATOM 2 O OP1 . DA A 1 1 1.5 0 0 1 20 A 1 1\n"
+                         "HETATM 3 C C1 . ATP B 2 . 5 0 0 1 20 B 1 1\n"
+                         "HETATM 4 H H1 . ATP B 2 . 6 0 0 1 20 B 1 1\n"
+                         "HETATM 5 MG MG . MG C 3 . 9 0 0 1 20 C 1 1\n"
+                         "HETATM 6 O O . HOH D 4 . 12 0 0 1 20 D 1 1\n";
+  std::vector<int> elements;
+  for (const auto& atom : read_structure(path.string()).atoms) elements.push_back(atom.element);
+  EXPECT_EQ(elements, (std::vector<int>{15, 8, 6, 12}));
+  EXPECT_EQ(read_structure(path.string(), true).atoms.size(), 5u);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace cryored
