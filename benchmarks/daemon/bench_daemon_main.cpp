@@ -21,7 +21,7 @@
 
 #include "benchmarks/reconstruct/child_run.hpp"
 #include "benchmarks/reconstruct/request_files.hpp"
-#include "cli/options.hpp"
+#include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -222,13 +222,7 @@ Measured measure(const Place& place, const std::string& programs, const Settings
   return m;
 }
 
-int run(const std::vector<std::string>& words) {
-  const CommandSpec spec = command();
-  const Settings settings = parse_options(spec, words, {});
-  if (settings.help) {
-    std::cout << help_text(spec);
-    return 0;
-  }
+int run(const Settings& settings) {
   const std::string programs = fs::canonical("/proc/self/exe").parent_path().string();
   const std::string plugin = programs + "/cryored-reconstruct";
   for (const auto& program : {plugin, programs + "/cryored"})
@@ -280,14 +274,4 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace cryored
 
-int main(int argc, char** argv) {
-  try {
-    return cryored::run({argv + 1, argv + argc});
-  } catch (const cryored::Error& error) {
-    std::cerr << "bench_daemon: " << error.what() << "\n";
-    return error.exit_code();
-  } catch (const std::exception& error) {
-    std::cerr << "bench_daemon: internal fault: " << error.what() << "\n";
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return cryored::run_tool(cryored::command(), argc, argv, cryored::run); }

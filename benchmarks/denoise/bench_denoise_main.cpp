@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "benchmarks/denoise/denoise_timing.hpp"
-#include "cli/options.hpp"
+#include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -117,13 +117,7 @@ void print(const DenoiseTiming& t) {
   }
 }
 
-int run(const std::vector<std::string>& words) {
-  const CommandSpec spec = command();
-  const Settings settings = parse_options(spec, words, {});
-  if (settings.help) {
-    std::cout << help_text(spec);
-    return 0;
-  }
+int run(const Settings& settings) {
   TimingOptions options;
   options.device = settings.text("device");
   options.weights = settings.text("weights");
@@ -142,14 +136,4 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace cryored
 
-int main(int argc, char** argv) {
-  try {
-    return cryored::run({argv + 1, argv + argc});
-  } catch (const cryored::Error& error) {
-    std::cerr << "bench_denoise: " << error.what() << "\n";
-    return error.exit_code();
-  } catch (const std::exception& error) {
-    std::cerr << "bench_denoise: internal fault: " << error.what() << "\n";
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return cryored::run_tool(cryored::command(), argc, argv, cryored::run); }

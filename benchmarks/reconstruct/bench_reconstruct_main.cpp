@@ -12,7 +12,7 @@
 
 #include "benchmarks/reconstruct/child_run.hpp"
 #include "benchmarks/reconstruct/request_files.hpp"
-#include "cli/options.hpp"
+#include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
 
@@ -121,13 +121,7 @@ void print(const Result& r) {
             << std::flush;
 }
 
-int run(const std::vector<std::string>& words, const char* self) {
-  const CommandSpec spec = command();
-  const Settings settings = parse_options(spec, words, {});
-  if (settings.help) {
-    std::cout << help_text(spec);
-    return 0;
-  }
+int run(const Settings& settings) {
   std::string program = settings.text("program");
   if (program.empty()) program = (fs::canonical("/proc/self/exe").parent_path() / "cryored").string();
   if (!fs::exists(program))
@@ -147,7 +141,7 @@ int run(const std::vector<std::string>& words, const char* self) {
   program = fs::absolute(program).string();
   folder = fs::absolute(folder);
   nlohmann::ordered_json json;
-  json["program"] = self;
+  json["program"] = "bench_reconstruct";
   json["threads"] = settings.integer("threads");
   for (const auto& what : cases) {
     if (settings.text("box") != "both" && settings.text("box") != std::to_string(what.box)) continue;
@@ -171,14 +165,4 @@ int run(const std::vector<std::string>& words, const char* self) {
 }  // namespace
 }  // namespace cryored
 
-int main(int argc, char** argv) {
-  try {
-    return cryored::run({argv + 1, argv + argc}, "bench_reconstruct");
-  } catch (const cryored::Error& error) {
-    std::cerr << "bench_reconstruct: " << error.what() << "\n";
-    return error.exit_code();
-  } catch (const std::exception& error) {
-    std::cerr << "bench_reconstruct: internal fault: " << error.what() << "\n";
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return cryored::run_tool(cryored::command(), argc, argv, cryored::run); }

@@ -162,8 +162,8 @@ std::string read_file(const std::string& path) {
 
 bool exists(const std::string& path) { return fs::exists(path); }
 
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> children;
+std::vector<ProcessEntry> processes() {
+  std::vector<ProcessEntry> all;
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -171,11 +171,18 @@ std::vector<pid_t> children_of(pid_t parent) {
     const auto bracket = text.rfind(')');
     if (bracket == std::string::npos) continue;
     std::istringstream rest(text.substr(bracket + 1));
-    char state = 0;
-    pid_t ppid = 0;
-    rest >> state >> ppid;
-    if (ppid == parent) children.push_back(std::stoi(name));
+    ProcessEntry process;
+    process.pid = std::stoi(name);
+    rest >> process.state >> process.parent;
+    all.push_back(process);
   }
+  return all;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  for (const ProcessEntry& process : processes())
+    if (process.parent == parent) children.push_back(process.pid);
   return children;
 }
 

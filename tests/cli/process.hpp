@@ -70,7 +70,15 @@ void write_file(const std::string& path, const std::string& text);
 std::string read_file(const std::string& path);
 bool exists(const std::string& path);
 
-/// Pids of the children of a process, from /proc.
+/// A line of /proc/PID/stat.
+struct ProcessEntry {
+  pid_t pid = 0, parent = 0;
+  char state = 0;  ///< 'Z': ended, not yet waited for
+};
+/// Every process that this one can see.
+std::vector<ProcessEntry> processes();
+
+/// Pids of the children of a process.
 std::vector<pid_t> children_of(pid_t parent);
 
 }  // namespace cryored_test

@@ -19,18 +19,8 @@ void sleep_ms(int milliseconds) { usleep(static_cast<useconds_t>(milliseconds) *
 
 std::vector<pid_t> descendants() {
   std::multimap<pid_t, pid_t> children;
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const std::string text = read_file("/proc/" + name + "/stat");
-    const auto bracket = text.rfind(')');
-    if (bracket == std::string::npos) continue;
-    std::istringstream rest(text.substr(bracket + 1));
-    char state = 0;
-    pid_t parent = 0;
-    rest >> state >> parent;
-    if (state != 'Z') children.emplace(parent, std::stoi(name));
-  }
+  for (const ProcessEntry& process : processes())
+    if (process.state != 'Z') children.emplace(process.parent, process.pid);
   std::vector<pid_t> all{getpid()};
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto [from, to] = children.equal_range(all[i]);
