@@ -14,6 +14,7 @@ std::vector<Command> all_commands() {
           train_command(),
           evaluate_refine_command(),
           evaluate_one_pass_command(),
+          evaluate_phase_command(),
           phase_command(),
           env_command(),
           daemon_command(),

@@ -32,6 +32,7 @@ Command simulate_command();
 Command pairs_command();
 Command evaluate_refine_command();
 Command evaluate_one_pass_command();
+Command evaluate_phase_command();
 
 /// All subcommands in the order of the help text. An explicit list: nothing registers itself.
 std::vector<Command> all_commands();

@@ -42,8 +42,10 @@ int dispatch(const std::vector<std::string>& words) {
       std::cout << overview(members);
       return 0;
     }
-    if (words.size() > 1) name += " " + words[1];
-    used = 2;
+    // "evaluate --task phase" says the same as "evaluate phase".
+    const bool task = words.size() > 2 && words[1] == "--task";
+    if (words.size() > 1) name += " " + words[task ? 2 : 1];
+    used = task ? 3 : 2;
   }
   std::vector<std::string> names;
   for (const auto& command : commands) {

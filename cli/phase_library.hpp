@@ -8,17 +8,21 @@
 #include "core/particles/phase_method.hpp"
 #include "models/device.hpp"
 #include "models/imaging/wave_methods.hpp"
+#include "simulation/density.hpp"
+#include "simulation/phase_image.hpp"
 
 namespace cryored {
 
 /// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
 struct PhaseApi {
-  static constexpr int current_layout = 1;
+  static constexpr int current_layout = 2;
   int layout;
   const char* version;  ///< PROJECT_VERSION
   std::unique_ptr<PhaseMethod> (*make_iterative)(const IterativeOptions& options, const DeviceChoice& device,
                                                  int threads);
   std::unique_ptr<PhaseMethod> (*make_tv)(const TvOptions& options, const DeviceChoice& device, int threads);
+  /// Exposures with known phase (training/phase_pairs.hpp), for evaluations.
+  PhaseExposures (*simulate)(const Structure& structure, const PhaseImageOptions& options, int count, int blanks);
 };
 
 /// Loads the library, once per process; it stays loaded. Throws SystemError when it or LibTorch is missing, or when it

@@ -1,11 +1,12 @@
 // libcryored_phase_methods.so: phase retrieval with LibTorch.
 
 #include "cli/phase_library.hpp"
+#include "training/phase_pairs.hpp"
 
 namespace {
 
 const cryored::PhaseApi api{cryored::PhaseApi::current_layout, CRYORED_VERSION, cryored::make_iterative,
-                            cryored::make_tv};
+                            cryored::make_tv, cryored::simulate_phase_exposures};
 
 }  // namespace
 

@@ -43,7 +43,7 @@ double within(std::mt19937_64& random, const PhaseSetting::Range& range) {
 
 }  // namespace
 
-PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOptions& o) {
+PhaseExposures simulate_phase_exposures(const Structure& structure, const PhaseImageOptions& o, int count, int blanks) {
   torch::NoGradGuard no_grad;
   if (o.box < 16 || o.box % 2 || !(o.dose >= 0) || !(o.read_noise >= 0))
     throw UsageError(
@@ -64,20 +64,33 @@ PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOpti
   const Tensor h = transfer_function(ctfs, grid, o.pixel_size), a = absorption(ctfs);
   const Tensor phase = phase_from_potential(v, ctfs);
   const Tensor clean = intensity(exit_wave(phase, a), h);
-  Tensor g = clean;
-  if (o.ice > 0) {
-    IceOptions ice;
-    ice.thickness = o.ice;
-    ice.dose = o.dose;
-    const Tensor layer = tensor_of(ice_layer(padded, o.pixel_size, ice, mixed(o.seed, 1)));
-    g = intensity(exit_wave(phase + phase_from_potential(layer, ctfs), a), h);
-  }
-  g = crop_images(g, box);
-  if (o.dose > 0) {
-    const auto electrons = torch::full({1, 1, 1}, o.dose * o.pixel_size * o.pixel_size);
-    g = counted(g, electrons, o.read_noise, at::detail::createCPUGenerator(mixed(o.seed, 2)));
-  }
-  return {map_of(g), map_of(crop_images(clean, box)), map_of(crop_images(phase, box))};
+  const auto electrons = torch::full({1, 1, 1}, o.dose * o.pixel_size * o.pixel_size);
+  const auto expose = [&](const Tensor& particle, const Tensor& without_ice, std::uint64_t seed) {
+    Tensor g = without_ice;
+    if (o.ice > 0) {
+      IceOptions ice;
+      ice.thickness = o.ice;
+      ice.dose = o.dose;
+      const Tensor layer = tensor_of(ice_layer(padded, o.pixel_size, ice, mixed(seed, 1)));
+      g = intensity(exit_wave(particle + phase_from_potential(layer, ctfs), a), h);
+    }
+    g = crop_images(g, box);
+    if (o.dose > 0) g = counted(g, electrons, o.read_noise, at::detail::createCPUGenerator(mixed(seed, 2)));
+    return map_of(g);
+  };
+  PhaseExposures out{map_of(crop_images(clean, box)), map_of(crop_images(phase, box)), {}, {}};
+  for (int e = 0; e < count; ++e)
+    out.intensities.push_back(
+        expose(phase, clean, e == 0 ? o.seed : mixed(mixed(o.seed, 6), static_cast<std::uint64_t>(e))));
+  for (int e = 0; e < blanks; ++e)
+    out.blanks.push_back(expose(torch::zeros_like(phase), torch::ones_like(clean),
+                                mixed(mixed(o.seed, 7), static_cast<std::uint64_t>(e))));
+  return out;
+}
+
+PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOptions& options) {
+  PhaseExposures one = simulate_phase_exposures(structure, options, 1, 0);
+  return {std::move(one.intensities[0]), std::move(one.clean), std::move(one.phase)};
 }
 
 PhaseSetting PhaseSetting::paper() {

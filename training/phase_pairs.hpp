@@ -10,34 +10,18 @@
 
 #include "core/fourier/grid.hpp"
 #include "core/imaging/ctf.hpp"
+#include "simulation/phase_image.hpp"
 #include "simulation/potential.hpp"
 
 namespace cryored {
 
-/// One exposure of one particle.
-struct PhaseImageOptions {
-  std::size_t box = 128;  ///< pixels, even
-  double pixel_size = 1;  ///< A
-  CtfParameters ctf;
-  double dose = 30;        ///< electrons / A^2; 0: no noise
-  double read_noise = 0;   ///< SD in electrons per pixel
-  double ice = 300;        ///< A of ice around the particle; 0: none
-  double b_factor = 50;    ///< A^2, of every atom
-  Rotation rotation;       ///< RELION's convention
-  double x = 0, y = 0;     ///< A, move of the particle
-  std::size_t padded = 0;  ///< grid that is propagated; 0: padded_box()
-  std::uint64_t seed = 1;  ///< of ice and noise; the same particle with another seed is another exposure
-};
-
-/// All box x box.
-struct PhaseImage {
-  Map intensity;  ///< g as counted
-  Map clean;      ///< g of the particle alone: no ice around it, no noise
-  Map phase;      ///< the truth: phase of the exit wave above that of ice, radians; without the ice layer
-};
-
 /// Throws UsageError for options out of range, InputError for CTF parameters out of range. One thread.
 PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOptions& options);
+
+/// `count` exposures and `blanks` without the particle; the first exposure is the one of simulate_phase_image, the
+/// others' seeds follow from options.seed. The potential is projected once.
+PhaseExposures simulate_phase_exposures(const Structure& structure, const PhaseImageOptions& options, int count,
+                                        int blanks);
 
 /// What examples are drawn from: each range is uniform, low = high fixes a value.
 struct PhaseSetting {

@@ -80,11 +80,74 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x", "--half-maps", folder / "in"})).code, 1);
 }
 
+TEST(EvaluateCommand, PhaseScoresMethodsAndKeepsWhatItScored) {
+  const ScratchFolder folder("with space");
+  const std::string other = std::filesystem::path(folder / "1ABC.pdb.gz");
+  std::filesystem::copy(kStructure, other);
+  const Words call =
+      words({"evaluate", "phase", kStructure, other},
+            {"--out", folder / "out", "--box", "48", "--pixel-size", "2", "--views", "2", "--exposures", "2",
+             "--blanks", "2", "--doses", "30", "--methods", "raw,wiener:10:100,tv:2:0.5", "--candidate", "tv:2:0.5"});
+  const Outcome first = run(call);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.out.find("tv:2:0.5, single images: area 1.05 times"), std::string::npos) << first.out;
+  const auto read = [&] { return nlohmann::json::parse(read_file(folder / "out/results.json")); };
+  const auto json = read();
+  EXPECT_EQ(json["schema"], "cryored-phase-evaluation");
+  EXPECT_EQ(json["cells"].size(), 6u);
+  EXPECT_EQ(json["comparisons"].size(), 8u);
+  EXPECT_EQ(json["cells"][2]["particles"]["single_area"].size(), 4u);
+  // A Wiener filter finds more than the raw image holds.
+  EXPECT_GT(json["cells"][1]["median"]["mean_area"], json["cells"][0]["median"]["mean_area"]);
+  EXPECT_EQ(json["structures"][0]["wrong_molecule"], "1ABC");
+  EXPECT_TRUE(exists(folder / "out/index.html"));
+  EXPECT_TRUE(exists(folder / "out/figure.png"));
+  // Nothing is simulated again; one score that is lost is made again, and comes out the same.
+  const Outcome again = run(call);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.err, "");
+  EXPECT_EQ(read()["cells"], json["cells"]);
+  std::filesystem::remove(folder / "out/scores/4AKE_dose30_wiener_10_100.json");
+  const Outcome repaired = run(call);
+  ASSERT_EQ(repaired.code, 0) << repaired.err;
+  EXPECT_NE(repaired.err.find("4AKE"), std::string::npos) << repaired.err;
+  EXPECT_EQ(read()["cells"][1]["particles"]["single_frc"], json["cells"][1]["particles"]["single_frc"]);
+}
+
+TEST(EvaluateCommand, PhaseNamesWhatIsWrong) {
+  const ScratchFolder folder;
+  const struct {
+    Words rest;
+    const char* named;
+  } cases[] = {{{kStructure}, "--other"},
+               {{kStructure, kStructure}, "twice"},
+               {{kStructure, "--other", kStructure, "--methods", "wiener"}, "--methods"},
+               {{kStructure, "--other", kStructure, "--methods", "lowpass:x"}, "lowpass:x"},
+               {{kStructure, "--other", kStructure, "--methods", "tv:1.5:1"}, "tv:1.5:1"},
+               {{kStructure, "--other", kStructure, "--methods", "flip,flip"}, "flip twice"},
+               {{kStructure, "--other", kStructure, "--methods", "flip", "--candidate", "tv:1:1"}, "--candidate"},
+               {{kStructure, "--other", kStructure, "--doses", "20,x"}, "--doses"},
+               {{kStructure, "--other", kStructure, "--doses", "20,20"}, "each once"},
+               {{kStructure, "--other", kStructure, "--box", "33"}, "--box"},
+               {{kStructure, "--other", kStructure, "--defocus", "2e4:1e4"}, "--defocus"}};
+  for (const auto& one : cases) {
+    Words all = {"--out", folder / "o"};
+    all.insert(all.begin(), one.rest.begin(), one.rest.end());
+    const Outcome outcome = run(words({"evaluate", "phase"}, all));
+    EXPECT_EQ(outcome.code, 2) << one.named << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(one.named), std::string::npos) << outcome.err;
+  }
+  const Outcome missing = run(words({"evaluate", "--task", "phase", folder / "none.pdb"}, {"--other", kStructure}));
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_NE(missing.err.find("none.pdb"), std::string::npos) << missing.err;
+}
+
 TEST(EvaluateCommand, HasMembers) {
   const Outcome help = run(words({"evaluate", "--help"}, {}));
   EXPECT_EQ(help.code, 0);
   EXPECT_NE(help.out.find("evaluate refine"), std::string::npos);
   EXPECT_NE(help.out.find("evaluate one-pass"), std::string::npos);
+  EXPECT_NE(help.out.find("evaluate phase"), std::string::npos);
   const Outcome alone = run(words({"evaluate"}, {}));
   EXPECT_EQ(alone.code, 2);
   EXPECT_NE(alone.err.find("evaluate refine"), std::string::npos) << alone.err;

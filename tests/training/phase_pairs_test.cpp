@@ -56,6 +56,24 @@ TEST(PhasePairs, NoiseIsThatOfTheDoseAndTheIce) {
   EXPECT_GT(*std::max_element(thick.phase.data.begin(), thick.phase.data.end()), 0.01);
 }
 
+TEST(PhasePairs, ExposuresOfOneParticleShareItsPhaseAndNothingElse) {
+  const Structure s = test::small_structure(200, 10);
+  const auto o = small_image();
+  const PhaseExposures all = simulate_phase_exposures(s, o, 3, 2);
+  const PhaseImage one = simulate_phase_image(s, o);
+  ASSERT_EQ(all.intensities.size(), 3u);
+  ASSERT_EQ(all.blanks.size(), 2u);
+  EXPECT_EQ(all.intensities[0].data, one.intensity.data);
+  EXPECT_EQ(all.phase.data, one.phase.data);
+  EXPECT_EQ(all.clean.data, one.clean.data);
+  // Every pair of exposures differs by noise of twice the variance; a blank is ice and noise alone.
+  const double noise = 2 / (30 * 2.25);
+  EXPECT_GT(variance_of_difference(all.intensities[1], all.intensities[2]), 0.9 * noise);
+  EXPECT_GT(variance_of_difference(all.intensities[0], all.intensities[1]), 0.9 * noise);
+  EXPECT_GT(variance_of_difference(all.blanks[0], all.blanks[1]), 0.9 * noise);
+  EXPECT_NEAR(mean(all.blanks[0]), 1, 0.02);
+}
+
 TEST(PhasePairs, SeedsMakeOtherExposuresOfTheSameParticle) {
   const Structure s = test::small_structure(200, 10);
   auto o = small_image();
