@@ -28,8 +28,9 @@ TEST(Ctf, ManyPointsAtOnceAreTheSameFunction) {
   p.scale = 0.8;
   std::vector<float> kx, ky;
   for (int i = 0; i < 700; ++i) {  // not a whole number of blocks
+    const int row = i / 10 - 35;
     kx.push_back(static_cast<float>(i % 48));
-    ky.push_back(static_cast<float>(i / 10 - 35));
+    ky.push_back(static_cast<float>(row));
   }
   const double unit = 1 / 144.0;
   for (const double b : {0.0, 60.0})
