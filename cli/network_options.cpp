@@ -10,7 +10,7 @@ namespace cryored {
 DenoiserOptions denoiser_options(const Settings& settings, int threads) {
   DenoiserOptions options;
   options.device = settings.text("device");
-  options.precision = settings.text("precision") == "bf16" ? Precision::bf16 : Precision::float32;
+  options.precision = precision_in_force(settings);
   options.threads = threads;
   return options;
 }
@@ -26,6 +26,20 @@ std::string weights_in_force(const Settings& settings) {
   const std::string here = around.resolve(request);
   const bool is_file = request.find('/') != std::string::npos || std::filesystem::is_regular_file(here, ignored);
   return find_weights(is_file ? here : request, around.resolve(variable));
+}
+
+std::string phase_weights_in_force(const Settings& settings) {
+  const Surroundings& around = settings.surroundings;
+  const std::string request = settings.text("weights"), here = around.resolve(request);
+  std::error_code ignored;
+  std::string variable = around.resolve(around.variable("CRYORED_WEIGHTS"));
+  if (std::filesystem::is_regular_file(variable, ignored)) variable.clear();
+  const bool is_file = request.find('/') != std::string::npos || std::filesystem::is_regular_file(here, ignored);
+  return find_weights(is_file ? here : request, variable, kPhaseWeights);
+}
+
+Precision precision_in_force(const Settings& settings) {
+  return settings.text("precision") == "bf16" ? Precision::bf16 : Precision::float32;
 }
 
 }  // namespace cryored

@@ -15,4 +15,10 @@ DenoiserOptions denoiser_options(const Settings& settings, int threads);
 /// Throws InputError that lists where it looked. "builtin:..." stays as it is (cli/builtin_denoiser.hpp).
 std::string weights_in_force(const Settings& settings);
 
+/// The same for the phase network; CRYORED_WEIGHTS counts only as a folder, since a file there is the denoiser's.
+std::string phase_weights_in_force(const Settings& settings);
+
+/// --precision.
+Precision precision_in_force(const Settings& settings);
+
 }  // namespace cryored

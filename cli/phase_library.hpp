@@ -7,6 +7,7 @@
 
 #include "core/particles/phase_method.hpp"
 #include "models/device.hpp"
+#include "models/imaging/pinn_method.hpp"
 #include "models/imaging/wave_methods.hpp"
 #include "simulation/density.hpp"
 #include "simulation/phase_image.hpp"
@@ -15,12 +16,14 @@ namespace cryored {
 
 /// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
 struct PhaseApi {
-  static constexpr int current_layout = 2;
+  static constexpr int current_layout = 3;
   int layout;
   const char* version;  ///< PROJECT_VERSION
   std::unique_ptr<PhaseMethod> (*make_iterative)(const IterativeOptions& options, const DeviceChoice& device,
                                                  int threads);
   std::unique_ptr<PhaseMethod> (*make_tv)(const TvOptions& options, const DeviceChoice& device, int threads);
+  std::unique_ptr<PhaseMethod> (*make_pinn)(const std::string& weights, Precision precision, const DeviceChoice& device,
+                                            int threads);
   /// Exposures with known phase (training/phase_pairs.hpp), for evaluations.
   PhaseExposures (*simulate)(const Structure& structure, const PhaseImageOptions& options, int count, int blanks);
 };

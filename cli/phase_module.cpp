@@ -5,8 +5,9 @@
 
 namespace {
 
-const cryored::PhaseApi api{cryored::PhaseApi::current_layout, CRYORED_VERSION, cryored::make_iterative,
-                            cryored::make_tv, cryored::simulate_phase_exposures};
+const cryored::PhaseApi api{
+    cryored::PhaseApi::current_layout, CRYORED_VERSION, cryored::make_iterative, cryored::make_tv, cryored::make_pinn,
+    cryored::simulate_phase_exposures};
 
 }  // namespace
 

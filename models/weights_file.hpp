@@ -116,7 +116,11 @@ std::vector<std::string> list_weights();
 /// empty: the file that $CRYORED_WEIGHTS names, else denoiser-2.5A.crw. Throws InputError
 /// that lists where it looked.
 std::string find_weights(const std::string& request = {});
-/// Same for a caller whose $CRYORED_WEIGHTS is `variable`, empty where unset.
-std::string find_weights(const std::string& request, const std::string& variable);
+/// Same for a caller whose $CRYORED_WEIGHTS is `variable`, empty where unset, and for another default `name`.
+std::string find_weights(const std::string& request, const std::string& variable,
+                         const std::string& name = "denoiser-2.5A.crw");
+
+/// The shipped weights of the phase network (models/imaging/pinn_weights.hpp).
+inline constexpr const char* kPhaseWeights = "phase-general.crw";
 
 }  // namespace cryored

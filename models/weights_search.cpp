@@ -10,8 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDefaultName = "denoiser-2.5A.crw";
-
 /// The .crw files of one entry of the search path (a folder or a file), sorted by name.
 std::vector<std::string> files_at(const std::string& entry) {
   std::error_code ignored;
@@ -54,7 +52,7 @@ std::vector<std::string> list_weights() {
 
 std::string find_weights(const std::string& request) { return find_weights(request, own_variable()); }
 
-std::string find_weights(const std::string& request, const std::string& variable) {
+std::string find_weights(const std::string& request, const std::string& variable, const std::string& usual) {
   std::error_code ignored;
   const auto path = search_path(variable);
   if (!variable.empty() && !fs::exists(variable, ignored))
@@ -63,7 +61,7 @@ std::string find_weights(const std::string& request, const std::string& variable
   if (!request.empty() && fs::is_regular_file(request, ignored)) return request;
   const bool is_path = request.find('/') != std::string::npos;
   if (request.empty() && !path.empty() && fs::is_regular_file(path.front(), ignored)) return path.front();
-  const std::string name = request.empty() ? kDefaultName : request;
+  const std::string name = request.empty() ? usual : request;
   std::string looked;
   for (const auto& entry : path) {
     looked += (looked.empty() ? "" : ", ") + entry;

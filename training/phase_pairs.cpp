@@ -5,10 +5,12 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "core/base/error.hpp"
 #include "core/imaging/electrons.hpp"
+#include "models/imaging/pinn_config.hpp"
 #include "models/imaging/wave.hpp"
 
 namespace cryored {
@@ -39,6 +41,11 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) {
 
 double within(std::mt19937_64& random, const PhaseSetting::Range& range) {
   return range.first + (range.second - range.first) * std::uniform_real_distribution<double>(0, 1)(random);
+}
+
+/// Uniform in the logarithm.
+double within_log(std::mt19937_64& random, const PhaseSetting::Range& range) {
+  return range.first * std::pow(range.second / range.first, within(random, {0, 1}));
 }
 
 }  // namespace
@@ -103,11 +110,11 @@ PhaseSetting PhaseSetting::paper() {
 PhaseSetting PhaseSetting::general() {
   PhaseSetting s;
   s.name = "general";
-  s.pixel_size = {1, 2};
+  s.pixel_size = {0.9, 2};
   s.microscopes = {{200, 2}, {200, 2.7}, {300, 2.7}};
-  s.defocus = {5000, 25000};
+  s.defocus = {5000, 20000};
   s.astigmatism = 500;
-  s.dose = {20, 60};
+  s.dose = {15, 60};
   s.ice = {100, 600};
   s.b_factor = {30, 120};
   s.shift = 3;
@@ -147,13 +154,15 @@ PhaseDraw draw_phase_example(const PhaseSetting& s, std::size_t structures, std:
   PhaseDraw d;
   auto& image = d.image;
   image.box = s.box;
-  image.pixel_size = within(shared, s.pixel_size);
+  image.pixel_size = within_log(shared, s.pixel_size);
+  const double about = within_log(shared, s.defocus);
+  const PhaseSetting::Range near{std::max(s.defocus.first, 0.95 * about), std::min(s.defocus.second, 1.05 * about)};
   d.structure = own() % structures;
   const auto& microscope = s.microscopes[own() % s.microscopes.size()];
   image.ctf.voltage = microscope.first;
   image.ctf.spherical_aberration = microscope.second;
   image.ctf.amplitude_contrast = s.amplitude_contrast;
-  const double defocus = within(own, s.defocus), half = within(own, {0, s.astigmatism}) / 2;
+  const double defocus = within(own, near), half = within(own, {0, s.astigmatism}) / 2;
   image.ctf.defocus_u = defocus + half;
   image.ctf.defocus_v = defocus - half;
   image.ctf.defocus_angle = within(own, {0, 180});
@@ -170,9 +179,9 @@ PhaseDraw draw_phase_example(const PhaseSetting& s, std::size_t structures, std:
     CtfParameters worst = image.ctf;
     worst.voltage = voltage;
     worst.spherical_aberration = cs;
-    for (const double extreme : {s.defocus.first, s.defocus.second}) {
-      worst.defocus_u = worst.defocus_v = extreme + (extreme == s.defocus.second ? s.astigmatism / 2 : 0);
-      image.padded = std::max(image.padded, padded_box(s.box, image.pixel_size, worst));
+    for (const double extreme : {near.first, near.second + s.astigmatism / 2}) {
+      worst.defocus_u = worst.defocus_v = extreme;
+      image.padded = std::max(image.padded, padded_box(s.box, image.pixel_size, worst, kPinnGridResolution));
     }
   }
   return d;

@@ -23,7 +23,8 @@ PhaseImage simulate_phase_image(const Structure& structure, const PhaseImageOpti
 PhaseExposures simulate_phase_exposures(const Structure& structure, const PhaseImageOptions& options, int count,
                                         int blanks);
 
-/// What examples are drawn from: each range is uniform, low = high fixes a value.
+/// What examples are drawn from: ranges are uniform, those of pixel size and defocus in their logarithm; low = high
+/// fixes a value.
 struct PhaseSetting {
   using Range = std::pair<double, double>;
   std::string name;
@@ -32,7 +33,7 @@ struct PhaseSetting {
   Range pixel_size{1, 1};
   std::vector<std::pair<double, double>> microscopes{{200, 2}};  ///< voltage (kV) and Cs (mm), drawn evenly
   double amplitude_contrast = 0.1;
-  Range defocus{10000, 10000};  ///< A
+  Range defocus{10000, 10000};  ///< A; images of a group lie within 10 % of each other in defocus
   double astigmatism = 0;       ///< A, largest difference of U and V
   Range dose{30, 30};           ///< electrons / A^2
   Range ice{300, 300};          ///< A
@@ -42,7 +43,7 @@ struct PhaseSetting {
   /// Yang et al. 2025, section 3.1: 200 kV, amplitude contrast 0.1, defocus 1000 nm, Cs 2 mm, 1 A per pixel, 500 pairs
   /// of one particle. The paper states neither dose nor box nor ice: 30 electrons / A^2, 128 pixels, 300 A.
   static PhaseSetting paper();
-  /// Two microscopes, 0.5 to 2.5 um, 20 to 60 electrons / A^2, 1 to 2 A per pixel, any number of structures.
+  /// Three microscopes, 0.5 to 2 um, 15 to 60 electrons / A^2, 0.9 to 2 A per pixel, any number of structures.
   static PhaseSetting general();
   /// "paper" or "general"; throws UsageError.
   static PhaseSetting named(const std::string& name);
@@ -50,7 +51,8 @@ struct PhaseSetting {
 nlohmann::json to_json(const PhaseSetting& setting);
 
 /// Example `number` of seed `seed`, one of those of `group`: what must be equal for images to share a batch (pixel
-/// size, padded box) depends on the group alone. `structure` is drawn too: an index below `structures`.
+/// size, padded box for kPinnGridResolution) depends on the group alone. `structure` is drawn too: an index below
+/// `structures`.
 struct PhaseDraw {
   std::size_t structure = 0;
   PhaseImageOptions image;

@@ -5,12 +5,14 @@
 
 #include "core/base/error.hpp"
 #include "training/denoise_task.hpp"
+#include "training/pinn_task.hpp"
 
 namespace cryored {
 
 std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device) {
   if (options.task == "denoise") return make_denoise_task(options, device);
-  throw UsageError(Problem{"--task", "", options.task, "denoise", "see cryored train --help"});
+  if (options.task == "pinn") return make_pinn_task(options, device);
+  throw UsageError(Problem{"--task", "", options.task, "denoise, pinn", "see cryored train --help"});
 }
 
 Autocast::Autocast(c10::DeviceType device, bool on) : device_(device), on_(on) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "models/imaging/pinn_config.hpp"
 #include "models/unet_config.hpp"
 
 namespace cryored {
@@ -14,6 +15,11 @@ namespace cryored {
 struct Provenance {
   std::string version, commit, command;
 };
+
+/// Of the task pinn. mse: mean square error of the phase over the truth's variance. whitened: half as much of the same
+/// of phases whose rings all have the truth's power 1 comes on top. frc: half the mean square error, and what the area
+/// under the Fourier ring correlation lacks to 1.
+enum class PhaseLoss { mse, whitened, frc };
 
 struct TrainOptions {
   std::string task = "denoise";  ///< one of the tasks of make_task()
@@ -48,6 +54,20 @@ struct TrainOptions {
     double voxel = 0;   ///< A, of shards that do not state theirs; 0: refuse those
     UNetConfig network;
   } denoise;
+
+  /// Task pinn.
+  struct Pinn {
+    std::string structures;            ///< a file, or a folder, of which one structure in ten (by name) is held out
+    std::string held_out;              ///< file or folder to validate on instead; required where `structures` is a file
+    std::string setting = "paper";     ///< PhaseSetting::named()
+    std::int64_t box = 0;              ///< pixels; 0: the setting's
+    std::int64_t pairs = -1;           ///< fixed exposures, 0 endless ones; below 0: the setting's
+    std::int64_t most_structures = 0;  ///< use so many, evenly over the list; 0: all
+    int repeat = 1;                    ///< exposures of each view in a row; they share projection and optics
+    PhaseLoss loss = PhaseLoss::mse;
+    bool every_stage = false;  ///< the phases of all stages count in the loss, not only the last one
+    PinnConfig network;
+  } pinn;
 };
 
 /// Where a run stands, after every step; on rank 0 only.

@@ -10,6 +10,7 @@
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/installation.hpp"
+#include "cli/network_options.hpp"
 #include "cli/phase_library.hpp"
 #include "cli/run_program.hpp"
 #include "cli/signals.hpp"
@@ -46,9 +47,13 @@ ChosenMethod method_of(const Settings& settings, int threads) {
   const std::string name = settings.text("method");
   if (name == "lowpass") return {make_lowpass({settings.number("lowpass")}, threads), CtfState::as_before};
   if (name == "flip") return {make_flip(threads), CtfState::flipped};
-  if (name == "iterative" || name == "tv") {
+  if (name == "iterative" || name == "tv" || name == "pinn") {
     const DeviceChoice device = choose_device(settings.text("device"), survey_gpus());
+    // Before LibTorch is loaded, which takes longer.
+    const std::string weights = name == "pinn" ? phase_weights_in_force(settings) : "";
     const PhaseApi& api = load_phase_library();
+    if (name == "pinn")
+      return {api.make_pinn(weights, precision_in_force(settings), device, threads), CtfState::corrected};
     const int rounds = static_cast<int>(settings.integer("iterations"));
     if (name == "tv")
       return {api.make_tv({rounds, settings.number("tv-strength")}, device, threads), CtfState::corrected};
@@ -163,8 +168,8 @@ Command phase_command() {
   OptionSpec method =
       option("method", OptionKind::choice, "M", "wiener",
              "lowpass: a low-pass filter; flip: the sign of the CTF; wiener: Wiener filter; iterative: alternating "
-             "projections; tv: those with total variation");
-  method.choices = {"lowpass", "flip", "wiener", "iterative", "tv"};
+             "projections; tv: those with total variation; pinn: a network with the physics of the microscope in it");
+  method.choices = {"lowpass", "flip", "wiener", "iterative", "tv", "pinn"};
   spec.options = {
       option("i", OptionKind::path, "STAR", "", "particles; the names in it count from the working directory"),
       option("in_parts", OptionKind::path, "STAR", "", "the same, as RELION's External jobs say it"),
@@ -179,7 +184,7 @@ Command phase_command() {
       number("tv-strength", "S", "0.5", 0, 1e4, "tv: weight of the total variation, in units of the phase's noise"),
       number("dose", "E", "40", 0.01, 1e4,
              "electrons per A^2 that an image was taken with; methods that model the wave need it, because the "
-             "normalisation of the images has removed it (iterative, tv)"),
+             "normalisation of the images has removed it (iterative, tv, pinn)"),
       number("particle-diameter", "A", "", 1, 1e5,
              "circle beyond which a pixel is background; without it three quarters of the box"),
       option("raw-names", OptionKind::flag, "", "yes",
@@ -188,6 +193,10 @@ Command phase_command() {
       option("skip-bad", OptionKind::flag, "", "no",
              "report bad particles (also in skipped.txt) and leave them out, instead of stopping at the first"),
       option("fresh", OptionKind::flag, "", "no", "drop what an unfinished run has left in the folder, begin anew"),
+      option("weights", OptionKind::path, "FILE", "",
+             "pinn: its weights, a file or the name of one that cryored weights lists; without it phase-general, "
+             "which is shipped"),
+      precision_option(),
       device_option(),
       tool_option("j", OptionKind::integer, "N", "", 1, 1024, "threads, as RELION's External jobs say it"),
       threads_option()};

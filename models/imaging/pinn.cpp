@@ -111,10 +111,11 @@ std::vector<Tensor> PinnImpl::stages(const Tensor& g, const Tensor& transfer, co
   // The SD of g, about the noise's; not differentiated, and bounded away from 0 for images without noise.
   const Tensor scale = config_.scaled ? torch::std(g.detach(), {1, 2}, true, true).clamp(1e-3, 1e2)
                                       : torch::full({1, 1, 1}, 0.1, g.options());
-  std::vector<Tensor> fixed;  // channels that no stage changes
+  const Tensor bounded = amplitude_of(g).square();  // finite also where g is beyond all bounds
+  std::vector<Tensor> fixed;                        // channels that no stage changes
   for (const auto channel : config_.channels) {
-    if (channel == PinnChannel::observation) fixed.push_back(amplitude_of(g).square() - 1);
-    if (channel == PinnChannel::wiener) fixed.push_back(wiener_phase(g, transfer, absorption, 0.1));
+    if (channel == PinnChannel::observation) fixed.push_back(bounded - 1);
+    if (channel == PinnChannel::wiener) fixed.push_back(wiener_phase(bounded, transfer, absorption, 0.1));
   }
   std::vector<Tensor> phases;
   Tensor phi = torch::zeros_like(g);
@@ -137,8 +138,8 @@ std::vector<Tensor> PinnImpl::stages(const Tensor& g, const Tensor& transfer, co
           break;
       }
     auto& net = nets_[config_.shared ? 0 : static_cast<std::size_t>(k)];
-    const Tensor made =
-        net->forward(torch::stack(input, 1) / scale.unsqueeze(1)).squeeze(1).to(g.scalar_type()) * scale;
+    const Tensor seen = (torch::stack(input, 1) / scale.unsqueeze(1)).to(net->parameters().front().scalar_type());
+    const Tensor made = net->forward(seen).squeeze(1).to(g.scalar_type()) * scale;
     phi = config_.residual ? measured + made : made;
     phases.push_back(phi);
   }

@@ -125,6 +125,52 @@ TEST_F(PhaseProgram, RanksOfMpirunGiveTheSame) {
   EXPECT_TRUE(found(bad.err, "row 301")) << bad.err;
 }
 
+#ifdef CRYORED_TEST_PHASE_WEIGHTS
+TEST_F(PhaseProgram, NetworkResumesAndSharesItsWorkBitForBit) {
+  write_particles(folder_.path(), {{{48, 2, 950}}});
+  const auto with = [&](const std::string& out, const std::string& threads) {
+    return phase({"--i", "in.star", "--o", out, "--method", "pinn", "--weights", CRYORED_TEST_PHASE_WEIGHTS, "--device",
+                  "cpu", "--threads", threads});
+  };
+  const Outcome whole = run(with("whole", "2"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_TRUE(found(whole.out, "test-phase")) << whole.out;
+  Process victim(with("killed", "1"));
+  // After its first piece, which is on the disk then, before its second one where the machine lets us.
+  for (int i = 0; i < 6000 && !exists(folder_ / "killed/.cryored_phase/plan.json"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  victim.send(SIGKILL);
+  victim.wait();
+  const Outcome again = run(with("killed", "1"));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(read_file(folder_ / "whole/phases_1.mrcs"), read_file(folder_ / "killed/phases_1.mrcs"));
+  if (access("/usr/bin/mpirun", X_OK) != 0) GTEST_SKIP() << "no mpirun on this machine";
+  Invocation ranks = with("two", "1");
+  ranks.words.insert(ranks.words.begin(), {"/usr/bin/mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2"});
+  const Outcome outcome = run(ranks);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(read_file(folder_ / "whole/phases_1.mrcs"), read_file(folder_ / "two/phases_1.mrcs"));
+}
+
+TEST_F(PhaseProgram, WeightsOfTheNetworkThatCannotServeAreNamed) {
+  write_particles(folder_.path());
+  const auto with = [&](const std::string& file) {
+    return run(phase({"--i", "in.star", "--o", "out", "--method", "pinn", "--device", "cpu", "--weights", file}));
+  };
+  const Outcome missing = with("none.crw");
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_TRUE(found(missing.err, "none.crw") && found(missing.err, "cryored weights")) << missing.err;
+  std::string bytes = read_file(CRYORED_TEST_PHASE_WEIGHTS);
+  bytes[bytes.size() - 40] ^= 1;
+  write_file(folder_ / "damaged.crw", bytes);
+  const Outcome damaged = with("damaged.crw");
+  EXPECT_EQ(damaged.code, 1);
+  EXPECT_TRUE(found(damaged.err, "damaged.crw")) << damaged.err;
+  EXPECT_FALSE(exists(folder_ / "out/particles.star"));
+}
+#endif
+
 // Two-dimensional classes, a refinement in 3D and a reconstruction, with the options that docs/phase.md names.
 TEST_F(PhaseProgram, RelionRunsTheResultAsItIs) {
   if (access("/usr/bin/relion_refine", X_OK) != 0) GTEST_SKIP() << "no RELION on this machine";

@@ -8,6 +8,7 @@
 
 #include "core/base/error.hpp"
 #include "core/imaging/electrons.hpp"
+#include "models/imaging/pinn_config.hpp"
 #include "tests/simulation/small_structure.hpp"
 
 namespace cryored {
@@ -109,7 +110,7 @@ TEST(PhasePairs, ImagesOfAGroupShareTheirGrid) {
     const auto first = draw_phase_example(setting, 5, 7, i / 4, i / 4 * 4);
     EXPECT_EQ(d.image.pixel_size, first.image.pixel_size);
     EXPECT_EQ(d.image.padded, first.image.padded);
-    EXPECT_GE(d.image.padded, padded_box(setting.box, d.image.pixel_size, d.image.ctf));
+    EXPECT_GE(d.image.padded, padded_box(setting.box, d.image.pixel_size, d.image.ctf, kPinnGridResolution));
     pixels.insert(d.image.pixel_size);
     doses.insert(d.image.dose);
     structures.insert(d.structure);
