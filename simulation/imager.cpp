@@ -21,17 +21,17 @@ Imager::Imager(const Map& map, double pixel_size)
   projector_ = std::make_shared<Projector>(map, 2, radius);
   transform_ = std::make_shared<ImageTransform>(map.nx);
   slice_.resize(pixels_->size());
+  ctf_.resize(pixels_->size());
 }
 
 void Imager::slice(const View& view) {
   projector_->slice(*pixels_, view.rotation, slice_.data());
   if (view.ctf == nullptr) return;
-  const bool phases = view.ctf->has_phase();
-  for (std::size_t i = 0; i < slice_.size(); ++i) {
-    const double kx = pixels_->kx[i] * unit_, ky = pixels_->ky[i] * unit_;
-    slice_[i] *= static_cast<float>(view.ctf->value(kx, ky));
-    if (phases) slice_[i] *= std::complex<float>(std::polar(1.0, view.ctf->phase(kx, ky)));
-  }
+  view.ctf->values(pixels_->kx.data(), pixels_->ky.data(), slice_.size(), unit_, ctf_.data());
+  for (std::size_t i = 0; i < slice_.size(); ++i) slice_[i] *= ctf_[i];
+  if (!view.ctf->has_phase()) return;
+  for (std::size_t i = 0; i < slice_.size(); ++i)
+    slice_[i] *= std::complex<float>(std::polar(1.0, view.ctf->phase(pixels_->kx[i] * unit_, pixels_->ky[i] * unit_)));
 }
 
 void Imager::transform(const View& view, std::complex<float>* half) {
@@ -84,34 +84,46 @@ void project_particles(const Map& map, double pixel_size, const std::string& sta
   const std::size_t area = map.nx * map.nx;
   constexpr std::size_t kBlock = 512;
   MrcStackWriter stack(stack_path, map.nx, map.nx, rows.rows(), pixel_size);
-  Grid<float> block(map.nx, map.nx, std::min(kBlock, rows.rows()));
-  for (std::size_t begin = 0; begin < rows.rows(); begin += kBlock) {
-    const std::size_t count = std::min(kBlock, rows.rows() - begin);
+  Grid<float> blocks[2];
+  for (Grid<float>& block : blocks) block = Grid<float>(map.nx, map.nx, std::min(kBlock, rows.rows()));
+  std::size_t unwritten = 0;  // images of the block before this one
+  for (std::size_t begin = 0, number = 0; begin < rows.rows() || unwritten > 0; begin += kBlock, ++number) {
+    const std::size_t count = begin < rows.rows() ? std::min(kBlock, rows.rows() - begin) : 0;
+    float *block = blocks[number % 2].data.data(), *before = blocks[(number + 1) % 2].data.data();
     std::exception_ptr fault;
+    const auto guarded = [&](const auto& work) {
+      try {
+        work();
+      } catch (...) {
+#pragma omp critical
+        fault = std::current_exception();
+      }
+    };
 #pragma omp parallel num_threads(threads())
     {
+      // One thread writes what was made last, while the others go on.
+#pragma omp single nowait
+      guarded([&] {
+        for (std::size_t i = 0; i < unwritten; ++i) stack.append(before + i * area);
+      });
       Imager imager = first;
-#pragma omp for schedule(static)
-      for (std::size_t i = 0; i < count; ++i) {
-        try {
-          double number[5];
-          for (int k = 0; k < 5; ++k) number[k] = rows.number(begin + i, column[k]);
+#pragma omp for schedule(dynamic, 8)
+      for (std::size_t i = 0; i < count; ++i)
+        guarded([&] {
+          double value[5];
+          for (int k = 0; k < 5; ++k) value[k] = rows.number(begin + i, column[k]);
           View view;
-          view.rotation = rotation_from({number[0], number[1], number[2]});
-          view.x = -number[3] / pixel_size;  // RELION's origins are the moves that bring the particle back
-          view.y = -number[4] / pixel_size;
+          view.rotation = rotation_from({value[0], value[1], value[2]});
+          view.x = -value[3] / pixel_size;  // RELION's origins are the moves that bring the particle back
+          view.y = -value[4] / pixel_size;
           std::optional<Ctf> ctf;
           if (ctfs) ctf.emplace(ctfs->of_row(begin + i));
           view.ctf = ctf ? &*ctf : nullptr;
-          imager.image(view, block.data.data() + i * area);
-        } catch (...) {
-#pragma omp critical
-          fault = std::current_exception();
-        }
-      }
+          imager.image(view, block + i * area);
+        });
     }
     if (fault) std::rethrow_exception(fault);
-    for (std::size_t i = 0; i < count; ++i) stack.append(block.data.data() + i * area);
+    unwritten = count;
   }
   stack.close();
 }

@@ -41,6 +41,7 @@ class Imager {
   std::shared_ptr<const Projector> projector_;
   std::shared_ptr<const ImageTransform> transform_;
   std::vector<std::complex<float>> slice_;
+  std::vector<float> ctf_;
   Grid<std::complex<float>> half_;
 };
 

@@ -123,29 +123,43 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
 void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::complex<float>* out) const {
   // Two neighbouring coefficients at once, as four floats.
   using Four = float __attribute__((vector_size(16)));
-  const SliceAxes a(rotation, padding_);
-  const auto c = static_cast<float>(centre_);
-  const auto* cube = reinterpret_cast<const float*>(cube_.data());
-  const long row = 2 * width_, plane = 2 * width_ * side_;
   const auto load = [](const float* p) {
     Four v;
     std::memcpy(&v, p, sizeof v);
     return v;
   };
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    const float kx = pixels.kx[i], ky = pixels.ky[i];
-    float x = kx * a.ux + ky * a.vx, y = kx * a.uy + ky * a.vy, z = kx * a.uz + ky * a.vz;
-    const float sign = x < 0 ? -1.f : 1.f;
-    x = x * sign + 1;
-    y = y * sign + c;
-    z = z * sign + c;
-    const auto ix = static_cast<int>(x), iy = static_cast<int>(y), iz = static_cast<int>(z);
-    const float fx = x - static_cast<float>(ix), fy = y - static_cast<float>(iy), fz = z - static_cast<float>(iz);
-    const float* p = cube + iz * plane + iy * row + 2 * ix;
-    const Four c00 = load(p), c10 = load(p + row), c01 = load(p + plane), c11 = load(p + plane + row);
-    const Four c0 = c00 + fy * (c10 - c00), c1 = c01 + fy * (c11 - c01);
-    const Four v = c0 + fz * (c1 - c0);
-    out[i] = {v[0] + fx * (v[2] - v[0]), sign * (v[1] + fx * (v[3] - v[1]))};
+  const SliceAxes a(rotation, padding_);
+  const auto c = static_cast<float>(centre_);
+  const auto* cube = reinterpret_cast<const float*>(cube_.data());
+  const int row = static_cast<int>(2 * width_), plane = static_cast<int>(2 * width_ * side_);
+  // The cube is larger than the caches: where a block of pixels lies is computed first, and asked for, so that the
+  // loads do not wait for one another.
+  constexpr std::size_t kBlock = 64;
+  int at[kBlock];
+  float fx[kBlock], fy[kBlock], fz[kBlock], sign[kBlock];
+  for (std::size_t begin = 0; begin < pixels.size(); begin += kBlock) {
+    const std::size_t count = std::min(kBlock, pixels.size() - begin);
+    const float *kx = pixels.kx.data() + begin, *ky = pixels.ky.data() + begin;
+    for (std::size_t i = 0; i < count; ++i) {
+      const float u = kx[i] * a.ux + ky[i] * a.vx;
+      sign[i] = std::copysign(1.f, u);  // the half with x < 0 is the conjugate of the other
+      const float x = u * sign[i] + 1, y = (kx[i] * a.uy + ky[i] * a.vy) * sign[i] + c,
+                  z = (kx[i] * a.uz + ky[i] * a.vz) * sign[i] + c;
+      const int ix = static_cast<int>(x), iy = static_cast<int>(y), iz = static_cast<int>(z);
+      fx[i] = x - static_cast<float>(ix);
+      fy[i] = y - static_cast<float>(iy);
+      fz[i] = z - static_cast<float>(iz);
+      at[i] = iz * plane + iy * row + 2 * ix;
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      for (const int step : {0, row, plane, plane + row}) __builtin_prefetch(cube + at[i] + step);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float* p = cube + at[i];
+      const Four c00 = load(p), c10 = load(p + row), c01 = load(p + plane), c11 = load(p + plane + row);
+      const Four c0 = c00 + fy[i] * (c10 - c00), c1 = c01 + fy[i] * (c11 - c01);
+      const Four v = c0 + fz[i] * (c1 - c0);
+      out[begin + i] = {v[0] + fx[i] * (v[2] - v[0]), sign[i] * (v[1] + fx[i] * (v[3] - v[1]))};
+    }
   }
 }
 

@@ -95,16 +95,29 @@ void write_values(AtomicFile& file, const std::string& path, const Geometry& g, 
 void MrcStatistics::add(const float* values, std::size_t n) {
   // Sums are taken about the first finite value, so that a large offset does not eat the digits of the variance.
   if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
-  double part = 0, part_square = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double v = values[i] - shift;
-    part += v;
-    part_square += v * v;
-    low = std::min(low, values[i]);
-    high = std::max(high, values[i]);
+  // In lanes, so that an addition does not wait for the one before.
+  constexpr std::size_t kLanes = 8;
+  double part[kLanes] = {}, part_square[kLanes] = {};
+  float least[kLanes], most[kLanes];
+  std::fill_n(least, kLanes, low);
+  std::fill_n(most, kLanes, high);
+  const auto take = [&](std::size_t lane, float value) {
+    const double v = value - shift;
+    part[lane] += v;
+    part_square[lane] += v * v;
+    least[lane] = std::min(least[lane], value);
+    most[lane] = std::max(most[lane], value);
+  };
+  const std::size_t whole = n - n % kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, values[i + lane]);
+  for (std::size_t i = whole; i < n; ++i) take(i - whole, values[i]);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    sum += part[lane];
+    square += part_square[lane];
+    low = std::min(low, least[lane]);
+    high = std::max(high, most[lane]);
   }
-  sum += part;
-  square += part_square;
   count += n;
 }
 

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "core/base/error.hpp"
 #include "core/fourier/grid.hpp"
+#include "core/imaging/sines.hpp"
 
 namespace cryored {
 namespace {
@@ -92,6 +94,30 @@ double Ctf::envelope(double kx, double ky) const {
 }
 
 double Ctf::value(double kx, double ky) const { return parameters_.scale * envelope(kx, ky) * std::sin(gamma(kx, ky)); }
+
+void Ctf::values(const float* kx, const float* ky, std::size_t n, double unit, float* out) const {
+  const CtfParameters& p = parameters_;
+  bool even = false;
+  for (const double v : p.even_zernike) even = even || v != 0;
+  constexpr std::size_t kBlock = 256;
+  double angle[kBlock], sine[kBlock];
+  const double xx = xx_ * unit * unit, xy = 2 * xy_ * unit * unit, yy = yy_ * unit * unit,
+               fourth = fourth_ * std::pow(unit, 4), decay = -p.b_factor / 4 * unit * unit;
+  for (std::size_t begin = 0; begin < n; begin += kBlock, kx += kBlock, ky += kBlock, out += kBlock) {
+    const std::size_t count = std::min(kBlock, n - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const double x = kx[i], y = ky[i], k2 = x * x + y * y;
+      angle[i] = xx * x * x + xy * x * y + yy * y * y - fourth * k2 * k2 + constant_;
+    }
+    if (even)
+      for (std::size_t i = 0; i < count; ++i) angle[i] = gamma(kx[i] * unit, ky[i] * unit);
+    sines(angle, count, sine);
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(p.scale * sine[i]);
+    if (p.b_factor == 0) continue;
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] *= static_cast<float>(std::exp(decay * (double{kx[i]} * kx[i] + double{ky[i]} * ky[i])));
+  }
+}
 
 double Ctf::phase(double kx, double ky) const {
   double phi = -tilt_ * (kx * kx + ky * ky) * (parameters_.beam_tilt_x * kx + parameters_.beam_tilt_y * ky);

@@ -52,6 +52,8 @@ class Ctf {
   double phase(double kx, double ky) const;
   bool has_phase() const { return has_phase_; }
 
+  /// value() at n points (kx, ky) * unit, unit in 1/A.
+  void values(const float* kx, const float* ky, std::size_t n, double unit, float* out) const;
   /// value() over the half transform of a box x box image: (box / 2 + 1) x box floats, kx fastest, FFTW order.
   void fill(std::size_t box, double pixel_size, float* out) const;
 

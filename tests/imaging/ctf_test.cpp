@@ -19,6 +19,32 @@ TEST(Ctf, WavelengthOfTheTables) {
   EXPECT_NEAR(electron_wavelength(200), 0.0250793, 1e-6);
 }
 
+TEST(Ctf, ManyPointsAtOnceAreTheSameFunction) {
+  CtfParameters p;
+  p.defocus_u = 21000;
+  p.defocus_v = 18000;
+  p.defocus_angle = 40;
+  p.phase_shift = 25;
+  p.scale = 0.8;
+  std::vector<float> kx, ky;
+  for (int i = 0; i < 700; ++i) {  // not a whole number of blocks
+    const int row = i / 10 - 35;
+    kx.push_back(static_cast<float>(i % 48));
+    ky.push_back(static_cast<float>(row));
+  }
+  const double unit = 1 / 144.0;
+  for (const double b : {0.0, 60.0})
+    for (const std::vector<double>& even : {std::vector<double>{}, {0, 0.1, -40, 12}}) {
+      p.b_factor = b;
+      p.even_zernike = even;
+      const Ctf ctf(p);
+      std::vector<float> values(kx.size());
+      ctf.values(kx.data(), ky.data(), kx.size(), unit, values.data());
+      for (std::size_t i = 0; i < kx.size(); ++i)
+        ASSERT_NEAR(values[i], ctf.value(kx[i] * unit, ky[i] * unit), 1e-6) << i << " B " << b << " " << even.size();
+    }
+}
+
 TEST(Ctf, ClosedForms) {
   CtfParameters p;
   p.defocus_u = p.defocus_v = 15000;
