@@ -13,6 +13,7 @@ std::vector<Command> all_commands() {
           pairs_command(),
           train_command(),
           evaluate_refine_command(),
+          evaluate_benchmark_command(),
           evaluate_one_pass_command(),
           evaluate_phase_command(),
           phase_command(),

@@ -127,20 +127,4 @@ std::vector<std::string> split_words(const std::string& text, char separator) {
   return out;
 }
 
-std::string particle_options_suffix(const ParticleOptions& o) {
-  std::string suffix;
-  if (o.views.preferred) suffix += "_preferred";
-  if (o.ctf.on) suffix += "_ctf";
-  if (o.noise.coloured) suffix += "_coloured";
-  if (o.noise_only) suffix += "_noise";
-  if (o.randomise_phases_beyond > 0) {
-    std::ostringstream text;
-    text << o.randomise_phases_beyond;
-    suffix += "_phases" + text.str() + "A";
-  }
-  if (o.mirrored_start) suffix += "_mirrored";
-  if (!o.other_start.empty()) suffix += "_from-" + structure_id(o.other_start);
-  return suffix;
-}
-
 }  // namespace cryored

@@ -22,7 +22,4 @@ std::pair<double, double> number_pair(const Settings& settings, const std::strin
 /// Words separated by `separator`, empty ones left out.
 std::vector<std::string> split_words(const std::string& text, char separator);
 
-/// Part of a folder's name that tells data sets of other options apart: "_ctf_coloured"; empty for plain ones.
-std::string particle_options_suffix(const ParticleOptions& options);
-
 }  // namespace cryored

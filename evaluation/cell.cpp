@@ -8,7 +8,9 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
+#include "core/formats/mrc.hpp"
 #include "evaluation/controls.hpp"
+#include "evaluation/process.hpp"
 
 namespace fs = std::filesystem;
 
@@ -52,24 +54,57 @@ Json relion_json(const RelionOptions& o) {
           {"extra", o.extra}};
 }
 
+/// Program and command of a job that is about to start for the first time; left alone afterwards.
+void note_program(const RelionJob& job) {
+  const std::string path = (fs::path(job.folder) / "program.json").string();
+  const std::string relion = find_program("relion_refine_mpi");
+  if (relion.empty() || fs::exists(path) || read_timeline(job.folder).segments > 0) return;
+  std::vector<std::string> words;
+  for (const std::string& word : relion_command(job, {})) words.push_back(without_folders(word));
+  const Json json = {{"relion_refine_mpi_sha256", sha256_file(relion)}, {"command", words}};
+  write_text_atomically(path, json.dump(1) + "\n");
+}
+
 }  // namespace
+
+std::string shell_word(const std::string& text) {
+  if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-:") ==
+                           std::string::npos)
+    return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string without_folders(const std::string& words) {
+  std::string out;
+  std::istringstream stream(words);
+  for (std::string word; stream >> word;)
+    out += (out.empty() ? "" : " ") + (word.starts_with("/") ? fs::path(word).filename().string() : word);
+  return out;
+}
 
 RefineMode refine_mode(const std::string& name, const std::string& program, const std::string& options) {
   if (name == "plain") return {name, ""};
   std::string prior;
+  const bool by_itself = name == "default";
   if (name == "gaussian") prior = "--prior gaussian";
   if (name == "red") prior = "--prior red --lambda 1";
   if (name == "cw-red") prior = "--prior cw-red";
   if (name == "per-shell") prior = "--prior cw-red --confidence per-shell";
-  if (prior.empty()) throw UsageError({"mode", "", name, "plain, gaussian, red, cw-red or per-shell", ""});
-  // RELION puts the value before the STAR file in a shell line.
-  std::string quoted = "'";
-  for (const char c : program) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  quoted += "'";
-  const bool plain_word =
-      program.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-") ==
-      std::string::npos;
-  return {name, (plain_word ? program : quoted) + " " + prior + (options.empty() ? "" : " " + options)};
+  if (prior.empty() && !by_itself)
+    throw UsageError({"mode", "", name, "plain, gaussian, red, cw-red, per-shell or default", ""});
+  std::string words = shell_word(program);
+  if (!prior.empty()) words += " " + prior;
+  if (!options.empty()) words += " " + options;
+  return {name, words};
+}
+
+RelionProgram read_relion_program(const std::string& cell_folder) {
+  const std::string path = (fs::path(cell_folder) / "program.json").string();
+  if (!fs::exists(path)) return {};
+  const Json json = read_json(path);
+  return {json.value("relion_refine_mpi_sha256", ""), json.value("command", std::vector<std::string>())};
 }
 
 CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
@@ -86,16 +121,36 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   Json wanted = {{"schema", "cryored-refine-cell"},
                  {"version", 1},
                  {"mode", cell.mode.name},
-                 {"external_reconstruct", job.external},
+                 {"external_reconstruct", without_folders(job.external)},
                  {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
                  {"relion", relion_json(job.options)}};
   if (!cell.start.empty()) wanted["start_map_sha256"] = sha256_file(job.reference);
-  const Json limits = {
+  Json limits = {
       {"stop_rule", {{"max_iterations", job.options.max_iterations}, {"max_seconds", job.options.max_seconds}}}};
-  hold_to_options((fs::path(cell.folder) / "cell.json").string(), wanted.dump(), limits.dump());
+  if (cell.hopeless > 0)
+    limits["stop_rule"]["hopeless"] = {{"worse_than_A", cell.hopeless}, {"from_iteration", cell.hopeless_from}};
+  const std::string asked = (fs::path(cell.folder) / "cell.json").string();
+  if (fs::exists(asked)) {  // where programs lie does not matter; older versions wrote it
+    Json known = read_json(asked);
+    if (known.contains("external_reconstruct") && known["external_reconstruct"].is_string()) {
+      const std::string was = known["external_reconstruct"];
+      known["external_reconstruct"] = without_folders(was);
+      if (known["external_reconstruct"] != was) write_text_atomically(asked, known.dump(2) + "\n");
+    }
+  }
+  hold_to_options(asked, wanted.dump(), limits.dump());
+
+  if (cell.hopeless > 0)
+    job.hopeless = [&](const RelionIteration& it) {
+      if (it.iteration < cell.hopeless_from) return false;
+      const MapScore score = score_map(mean_of(read_mrc(it.map(1)), read_mrc(it.map(2))), truth);
+      return !(score.resolution <= cell.hopeless);
+    };
+  note_program(job);
 
   CellResult result;
   result.end = run_relion(job, report, cancelled);
+  result.relion = read_relion_program(cell.folder);
   result.timeline = read_timeline(cell.folder);
   if (result.end == RunEnd::cancelled) return result;
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));

@@ -19,8 +19,14 @@ struct RefineMode {
 };
 
 /// The modes by name: plain; gaussian, red (lambda 1), cw-red and per-shell (its confidence) through `program`
-/// (cryored-reconstruct), with `options` appended. Throws UsageError for another name.
+/// (cryored-reconstruct), with `options` appended; default: `program` without options on how. Throws UsageError for
+/// another name.
 RefineMode refine_mode(const std::string& name, const std::string& program, const std::string& options = {});
+
+/// `text` as one word of a shell line: RELION puts the value before the STAR file in one.
+std::string shell_word(const std::string& text);
+/// Words separated by blanks, those that are absolute paths without their folders: what a record may keep.
+std::string without_folders(const std::string& words);
 
 struct Cell {
   std::string name;  ///< also that of its folder
@@ -28,13 +34,25 @@ struct Cell {
   std::string folder;
   RelionOptions relion;
   std::string start;  ///< start_map(): empty, "mirrored" or another structure's file
+  /// Stop rule: ends as hopeless when, at this iteration or later, the mean map's FSC to the truth falls below 0.5 at a
+  /// worse resolution (A) than this; 0: no such rule.
+  double hopeless = 0;
+  int hopeless_from = 1;
 };
+
+/// Which RELION ran, written to `<folder>/program.json` whenever it is started.
+struct RelionProgram {
+  std::string sha256;                ///< of the file relion_refine_mpi; empty where it was not recorded
+  std::vector<std::string> command;  ///< of the first start, file names without folders
+};
+RelionProgram read_relion_program(const std::string& cell_folder);
 
 struct CellResult {
   RunEnd end = RunEnd::cancelled;
   Timeline timeline;
   RefinementScore score;
   std::string relion_version;
+  RelionProgram relion;
 };
 
 /// Runs (or continues) and scores a cell. `<folder>/cell.json` holds what was asked for,

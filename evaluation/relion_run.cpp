@@ -30,6 +30,7 @@ constexpr struct {
 } kEnds[] = {{RunEnd::converged, "converged"},
              {RunEnd::iteration_limit, "iteration limit"},
              {RunEnd::time_limit, "time limit"},
+             {RunEnd::hopeless, "hopeless"},
              {RunEnd::cancelled, "cancelled"}};
 
 std::string timeline_path(const std::string& folder) { return (fs::path(folder) / "timeline.json").string(); }
@@ -194,11 +195,12 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     timeline.end.reset();
   if (timeline.end == RunEnd::time_limit && (rule.max_seconds == 0 || timeline.total_seconds < rule.max_seconds))
     timeline.end.reset();
-  if (timeline.end) return *timeline.end;
   fs::create_directories(job.folder);
-
   std::optional<RelionIteration> from;
   if (const auto finished = finished_iterations(job.folder); !finished.empty()) from = finished.back();
+  const bool hopeless_now = timeline.end != RunEnd::converged && from && job.hopeless && job.hopeless(*from);
+  if (timeline.end == RunEnd::hopeless && !hopeless_now) timeline.end.reset();
+  if (timeline.end) return *timeline.end;
   // Iterations that finished while nobody watched (this program was killed) have no time of their own.
   while (!timeline.iterations.empty() && (!from || timeline.iterations.back().iteration > from->iteration))
     timeline.iterations.pop_back();
@@ -206,6 +208,11 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     if (timeline.iterations.empty() || timeline.iterations.back().iteration < it.iteration)
       timeline.iterations.push_back({it.iteration, 0});
 
+  if (hopeless_now && !joined_result(job.folder)) {
+    timeline.end = RunEnd::hopeless;
+    write_timeline(job.folder, timeline);
+    return RunEnd::hopeless;
+  }
   const double before = timeline.total_seconds;
   if (job.options.max_seconds > 0 && before >= job.options.max_seconds) {
     timeline.end = RunEnd::time_limit;
@@ -233,6 +240,7 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     LogTail log(log_path, log_start);
     ChildProcess child(relion_command(job, from), job.folder, log_path, environment);
     auto iteration_start = start;
+    std::optional<RunEnd> stopped;
     const auto note_iterations = [&] {
       for (const RelionIteration& it : finished_iterations(job.folder)) {
         if (!timeline.iterations.empty() && it.iteration <= timeline.iterations.back().iteration) continue;
@@ -240,9 +248,9 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
         iteration_start = Clock::now();
         timeline.total_seconds = before + since(start);
         write_timeline(job.folder, timeline);
+        if (job.hopeless && job.hopeless(it)) stopped = RunEnd::hopeless;
       }
     };
-    std::optional<RunEnd> stopped;
     auto last_scan = start - std::chrono::seconds(10);
     while (!child.poll()) {
       if (Clock::now() - last_scan > std::chrono::seconds(2)) {
@@ -258,7 +266,7 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
       }
       if (cancelled && cancelled())
         stopped = RunEnd::cancelled;
-      else if (job.options.max_seconds > 0 && elapsed > job.options.max_seconds)
+      else if (!stopped && job.options.max_seconds > 0 && elapsed > job.options.max_seconds)
         stopped = RunEnd::time_limit;
       if (stopped) {
         child.stop();
@@ -266,12 +274,13 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
-    note_iterations();
+    if (!stopped) note_iterations();
+    if (stopped == RunEnd::hopeless && joined_result(job.folder)) stopped.reset();  // it ended by itself meanwhile
     timeline.total_seconds = before + since(start);
     timeline.cpu_seconds += child.cpu_seconds();
     write_timeline(job.folder, timeline);
     if (stopped) {
-      if (*stopped == RunEnd::time_limit) {
+      if (*stopped != RunEnd::cancelled) {
         timeline.end = stopped;
         write_timeline(job.folder, timeline);
       }

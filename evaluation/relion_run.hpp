@@ -38,6 +38,9 @@ struct RelionJob {
   /// Value of RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE, may carry options; empty: RELION's
   /// own maximisation, without --external_reconstruct.
   std::string external;
+  /// Stop rule on what an iteration gave: true ends the job as hopeless. Asked once for each iteration as it finishes,
+  /// and for the last one before the job goes on.
+  std::function<bool(const RelionIteration&)> hopeless = {};
 };
 
 struct RunProgress {
@@ -51,6 +54,7 @@ enum class RunEnd {
   converged,        ///< RELION stopped by itself and wrote the joined map
   iteration_limit,  ///< --auto_iter_max
   time_limit,       ///< max_seconds; the job was ended between or within iterations
+  hopeless,         ///< RelionJob::hopeless
   cancelled         ///< the caller asked for it; call again to continue
 };
 std::string describe(RunEnd end);

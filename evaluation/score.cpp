@@ -1,5 +1,6 @@
 #include "evaluation/score.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/shells.hpp"
+#include "evaluation/raw_maps.hpp"
 #include "evaluation/relion_run.hpp"
 #include "evaluation/truth_mask.hpp"
 
@@ -15,12 +17,6 @@ namespace fs = std::filesystem;
 
 namespace cryored {
 namespace {
-
-Map mean_of(const Map& a, const Map& b) {
-  Map out(a.nx, a.ny, a.nz);
-  for (std::size_t i = 0; i < out.size(); ++i) out.data[i] = 0.5f * (a.data[i] + b.data[i]);
-  return out;
-}
 
 Map product(const Map& a, const Map& b) {
   Map out(a.nx, a.ny, a.nz);
@@ -58,6 +54,12 @@ ReconstructionNote read_note(const std::string& path) {
 
 }  // namespace
 
+Map mean_of(const Map& a, const Map& b) {
+  Map out(a.nx, a.ny, a.nz);
+  for (std::size_t i = 0; i < out.size(); ++i) out.data[i] = 0.5f * (a.data[i] + b.data[i]);
+  return out;
+}
+
 Truth read_truth(const std::string& folder) {
   Truth truth;
   MrcHeader header;
@@ -83,6 +85,13 @@ MapScore score_map(const Map& map, const Truth& truth) {
   score.resolution = resolution_at(score.fsc, 0.5, map.nx, truth.pixel_size);
   score.resolution_masked = resolution_at(score.fsc_masked, 0.5, map.nx, truth.pixel_size);
   return score;
+}
+
+std::vector<double> share_per_2_degrees(const std::vector<double>& degrees) {
+  std::vector<double> share(90, 0);
+  for (const double e : degrees)
+    share[static_cast<std::size_t>(std::clamp(e / 2, 0.0, 89.0))] += 1 / static_cast<double>(degrees.size());
+  return share;
 }
 
 RefinementScore score_refinement(const std::string& folder, const Truth& truth) {
@@ -120,20 +129,21 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth) 
   score.final_maps = {iterations.back().map(1), iterations.back().map(2)};
   score.final_map = last.mean;
   score.final_half_fsc = last.facts.half_fsc;
-  score.angle_median = last.angle_median;
-  score.angle_percentile90 = last.angle_percentile90;
-  score.angle_share_within_10 = last.angle_share_within_10;
+  std::string poses = iterations.back().data();
   if (const auto joined = joined_result(folder)) {
     score.final_kind = "joined map of the converged refinement";
     score.final_maps = {*joined + "_class001.mrc"};
     score.final_map = score_map(read_mrc(score.final_maps[0]), truth);
     const std::string sampling = *joined + "_sampling.star";
     score.final_half_fsc = read_facts(*joined + "_model.star", sampling).half_fsc;
-    const PoseErrors errors = pose_errors(read_poses(*joined + "_data.star"), truth.poses, truth.self_rotations);
-    score.angle_median = errors.median;
-    score.angle_percentile90 = errors.percentile90;
-    score.angle_share_within_10 = errors.share_within_10;
+    poses = *joined + "_data.star";
   }
+  const PoseErrors errors = pose_errors(read_poses(poses), truth.poses, truth.self_rotations);
+  score.angle_median = errors.median;
+  score.angle_percentile90 = errors.percentile90;
+  score.angle_share_within_10 = errors.share_within_10;
+  score.angle_histogram = share_per_2_degrees(errors.degrees);
+  if (const std::optional<Map> raw = joined_raw(folder)) score.raw = score_map(*raw, truth);
   score.final_half_map_resolution = resolution_at(score.final_half_fsc, 0.143, score.box, score.pixel_size);
   return score;
 }

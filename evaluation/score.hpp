@@ -47,6 +47,13 @@ struct RefinementScore {
   std::vector<double> final_half_fsc;  ///< RELION's, per shell
   double final_half_map_resolution = 0;
   double angle_median = 0, angle_percentile90 = 0, angle_share_within_10 = 0;
+  std::vector<double> angle_histogram = {};  ///< share of the particles per 2 degrees, 0 .. 180; empty in older scores
+  /// The sum of both halves' B over that of their K, without prior, mask or denoiser (joined_raw()): what the
+  /// refinement found without the polish of its last pass. Absent where neither B and K nor RELION's unfiltered
+  /// half-maps are there.
+  std::optional<MapScore> raw = {};
+  /// relion_reconstruct with the orientations that were found, each particle once: the same for every mode.
+  std::optional<MapScore> angles_found = {};
   std::size_t box = 0;
   double pixel_size = 0;
 };
@@ -61,8 +68,13 @@ struct Truth {
 /// `folder` as simulate_particles() writes it: truth.mrc and particles_truth.star.
 Truth read_truth(const std::string& folder);
 
+Map mean_of(const Map& a, const Map& b);
+
 /// Throws InputError when the sizes differ.
 MapScore score_map(const Map& map, const Truth& truth);
+
+/// For RefinementScore::angle_histogram.
+std::vector<double> share_per_2_degrees(const std::vector<double>& degrees);
 
 /// Scores every finished iteration of the job in `folder` and its result. Throws InputError
 /// when no iteration has finished.

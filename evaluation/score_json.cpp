@@ -83,18 +83,22 @@ std::string score_json(const RefinementScore& score) {
                           {"angular_error", angles},
                           {"reconstructions", {to_json(it.notes[0]), to_json(it.notes[1])}}});
   }
-  const Json json = {{"schema", "cryored-refine-score"},
-                     {"version", 1},
-                     {"box", score.box},
-                     {"pixel_size_A", score.pixel_size},
-                     {"final",
-                      {{"kind", score.final_kind},
-                       {"maps", score.final_maps},
-                       {"to_truth", to_json(score.final_map)},
-                       {"half_map_fsc_0.143_A", finite(score.final_half_map_resolution)},
-                       {"half_map_fsc", score.final_half_fsc},
-                       {"angular_error", angles_json(score)}}},
-                     {"iterations", iterations}};
+  Json json = {{"schema", "cryored-refine-score"},
+               {"version", 1},
+               {"box", score.box},
+               {"pixel_size_A", score.pixel_size},
+               {"final",
+                {{"kind", score.final_kind},
+                 {"maps", score.final_maps},
+                 {"to_truth", to_json(score.final_map)},
+                 {"half_map_fsc_0.143_A", finite(score.final_half_map_resolution)},
+                 {"half_map_fsc", score.final_half_fsc},
+                 {"angular_error", angles_json(score)}}},
+               {"iterations", iterations}};
+  Json& final = json["final"];
+  if (!score.angle_histogram.empty()) final["angular_error"]["share_per_2_deg"] = score.angle_histogram;
+  if (score.raw) final["raw_to_truth"] = to_json(*score.raw);
+  if (score.angles_found) final["angles_found_to_truth"] = to_json(*score.angles_found);
   return json.dump(1) + "\n";
 }
 
@@ -114,6 +118,10 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
     score.final_half_map_resolution = or_infinity(final.at("half_map_fsc_0.143_A"));
     score.final_half_fsc = final.at("half_map_fsc").get<std::vector<double>>();
     read_angles(final.at("angular_error"), score);
+    if (final.at("angular_error").contains("share_per_2_deg"))
+      score.angle_histogram = final.at("angular_error").at("share_per_2_deg").get<std::vector<double>>();
+    if (final.contains("raw_to_truth")) score.raw = map_score(final.at("raw_to_truth"));
+    if (final.contains("angles_found_to_truth")) score.angles_found = map_score(final.at("angles_found_to_truth"));
     for (const Json& entry : json.at("iterations")) {
       IterationScore it;
       it.iteration = entry.at("iteration");

@@ -10,6 +10,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
+#include "simulation/structures.hpp"
 
 namespace cryored {
 namespace {
@@ -63,6 +64,22 @@ Json options_json(const ParticleOptions& o) {
 }  // namespace
 
 std::string particle_options_json(const ParticleOptions& options) { return options_json(options).dump(); }
+
+std::string particle_options_suffix(const ParticleOptions& o) {
+  std::string suffix;
+  if (o.views.preferred) suffix += "_preferred";
+  if (o.ctf.on) suffix += "_ctf";
+  if (o.noise.coloured) suffix += "_coloured";
+  if (o.noise_only) suffix += "_noise";
+  if (o.randomise_phases_beyond > 0) {
+    std::ostringstream text;
+    text << o.randomise_phases_beyond;
+    suffix += "_phases" + text.str() + "A";
+  }
+  if (o.mirrored_start) suffix += "_mirrored";
+  if (!o.other_start.empty()) suffix += "_from-" + structure_id(o.other_start);
+  return suffix;
+}
 
 void hold_to_options(const std::string& path, const std::string& wanted_text, const std::string& changeable) {
   const Json wanted = Json::parse(wanted_text);

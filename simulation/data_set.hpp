@@ -28,6 +28,9 @@ bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress = 
 /// out where they are younger than the first data sets, so that those stay valid.
 std::string particle_options_json(const ParticleOptions& options);
 
+/// Part of a folder's name that tells data sets of other options apart: "_ctf_coloured"; empty for plain ones.
+std::string particle_options_suffix(const ParticleOptions& options);
+
 /// Throws InputError when the JSON object in `path` has other values for the keys of `wanted` (JSON text); writes them,
 /// and `changeable`, when the file is new or those have changed.
 void hold_to_options(const std::string& path, const std::string& wanted, const std::string& changeable = "{}");

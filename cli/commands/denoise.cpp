@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/denoise_library.hpp"
+#include "cli/denoise_map.hpp"
 #include "cli/map_input.hpp"
 #include "cli/network_options.hpp"
 #include "cli/record.hpp"
@@ -19,18 +20,6 @@
 namespace cryored {
 namespace {
 
-// The map as the network wants it, and back: only what the network changed is resampled back, so
-// that detail beyond its voxel size passes unchanged.
-Map denoise_at(Denoiser& denoiser, const Map& map, double pixel_size, ResampleBoxes& boxes) {
-  boxes = resample_boxes(map.nx, pixel_size, denoiser.voxel_size());
-  const Map input = fourier_resize(window(map, boxes.padded, edge_mean(map)), boxes.resampled);
-  Map change = denoiser.denoise(input);
-  for (std::size_t i = 0; i < change.size(); ++i) change.data[i] -= input.data[i];
-  Map out = window(fourier_resize(change, boxes.padded), map.nx);
-  for (std::size_t i = 0; i < out.size(); ++i) out.data[i] += map.data[i];
-  return out;
-}
-
 int run(const Settings& settings) {
   const auto start = std::chrono::steady_clock::now();
   const std::string &input = settings.arguments[0], &output = settings.arguments[1];
@@ -42,7 +31,7 @@ int run(const Settings& settings) {
   set_threads(threads);
   LazyDenoiser denoiser(weights_in_force(settings), denoiser_options(settings, threads));
   ResampleBoxes boxes;
-  const Map out = denoise_at(denoiser, map, pixel_size, boxes);
+  const Map out = denoise_map(denoiser, map, pixel_size, boxes);
   write_mrc(output, out, pixel_size);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::string device = denoiser.loaded()->device_text();

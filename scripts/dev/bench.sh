@@ -8,7 +8,8 @@ Sets up and builds if needed, then runs one benchmark:
   reconstruct   time and memory against relion_external_reconstruct, on the same files
   denoise       time per block of the denoiser, and the share of this machine's peak
   simulate      projections per second against relion_project
-  refine        cryored evaluate refine: refinements by RELION, plain, RED and CW-RED
+  refine        the refinement benchmark, benchmarks/refine/benchmark.json (cryored evaluate benchmark), results into
+                benchmarks/refine/results; with structure files: cryored evaluate refine, plain, RED and CW-RED
   guard         negative controls: noise alone, a wrong and a mirrored start map
   daemon        what a request to a warm daemon adds to the computation; start-up of the plugin
 
@@ -27,7 +28,19 @@ bench_main() {
       ;;
     --list) printf '%s\n' reconstruct denoise simulate daemon refine guard; return ;;
     reconstruct | denoise | simulate | daemon) program=bench_$name ;;
-    refine) program=cryored words=(evaluate refine) ;;
+    refine)
+      # Structures make it a table of one's own; without any it is the benchmark of this repository.
+      program=cryored words=(evaluate benchmark --benchmark "$root/benchmarks/refine/benchmark.json")
+      local word
+      for word in "${@:2}"; do
+        case $word in
+          --benchmark | --results) die_usage "./dev bench refine: $word is set; cryored evaluate benchmark takes another" ;;
+          --*) ;;
+          *.pdb | *.cif | *.ent | *.pdb.gz | *.cif.gz | *.ent.gz) words=(evaluate refine) ;;
+        esac
+      done
+      if [[ ${words[1]} == benchmark ]]; then words+=(--results "$root/benchmarks/refine/results"); fi
+      ;;
     guard)
       shift
       source "$root/scripts/dev/bench_guard.sh"

@@ -1,0 +1,245 @@
+// cryored evaluate benchmark: the cells of a benchmark file, run, listed and reported.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <set>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/denoise_library.hpp"
+#include "cli/denoise_map.hpp"
+#include "cli/installation.hpp"
+#include "cli/network_options.hpp"
+#include "cli/progress.hpp"
+#include "cli/run_program.hpp"
+#include "cli/simulation_options.hpp"
+#include "cli/threads.hpp"
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
+#include "evaluation/benchmark_run.hpp"
+#include "evaluation/cell.hpp"
+#include "simulation/structures.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+BenchmarkWeights weights_at(const std::string& path) {
+  // A file that stands for no network (builtin:...) has a digest of its name.
+  const LazyDenoiser denoiser(path, {});
+  return {path, denoiser.weights().name, denoiser.weights().sha256};
+}
+
+/// What cryored-reconstruct does without options, by the mode's name.
+std::string default_mode() {
+  const Command reconstruct = reconstruct_command();
+  const OptionSpec* confidence = find_option(reconstruct.spec.options, "confidence");
+  const OptionSpec* prior = find_option(reconstruct.spec.options, "prior");
+  if (confidence && confidence->default_value == "per-shell") return "per-shell";
+  if (confidence && confidence->default_value == "red") return "red";
+  return prior->default_value;
+}
+
+/// The cells to look at: chosen by --cells and --large, "default" by its name.
+std::vector<BenchmarkCell> chosen_cells(const Benchmark& benchmark, const Settings& settings) {
+  std::vector<BenchmarkCell> cells;
+  std::set<std::string> names;
+  for (BenchmarkCell cell : benchmark.cells) {
+    const bool asked = fits(cell, settings.text("cells"));
+    if (cell.mode == "default") cell.mode = default_mode();
+    if (!asked && !fits(cell, settings.text("cells"))) continue;
+    if (cell.large && !settings.flag("large")) continue;
+    if (names.insert(cell.name()).second) cells.push_back(std::move(cell));
+  }
+  if (cells.empty())
+    throw UsageError({"--cells", "", settings.text("cells"), "a pattern that fits a cell or group of the benchmark",
+                      "--list without --cells shows them; large ones need --large"});
+  return cells;
+}
+
+BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>& own_structures) {
+  BenchmarkSetup setup;
+  setup.cells = fs::absolute(settings.text("out")).lexically_normal().string();
+  setup.results =
+      settings.text("results").empty() ? setup.cells + "/results" : fs::absolute(settings.text("results")).string();
+  setup.program =
+      fs::absolute(settings.text("reconstruct").empty() ? plugin_path() : settings.text("reconstruct")).string();
+  setup.version = build_info().version;
+  setup.commit = build_info().commit;
+  setup.weights = weights_at(weights_in_force(settings));
+  for (const std::string& text : split_words(settings.text("weights-mode"), ',')) {
+    const std::size_t equals = text.find('=');
+    const std::string mode = text.substr(0, equals);
+    if (equals == std::string::npos || mode_parts(mode).label.empty())
+      throw UsageError({"--weights-mode", "", text, "MODE-LABEL=FILE", "write for example red-gaussian-noise=FILE"});
+    setup.labelled[mode] = weights_at(text.substr(equals + 1));
+  }
+  std::vector<std::string> files = own_structures;
+  if (!settings.text("structures").empty())
+    for (const std::string& file : structure_files(settings.text("structures"))) files.push_back(file);
+  for (const std::string& file : files)
+    setup.structures.emplace(upper(structure_id(file)), fs::absolute(file).string());
+  return setup;
+}
+
+void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) {
+  const std::vector<CellRecord> records = read_records(setup.results);
+  std::map<std::string, int> count;
+  double left = 0;
+  std::size_t wide = 0;
+  for (const BenchmarkCell& cell : cells) wide = std::max(wide, cell.name().size());
+  bool guessed = true;
+  for (const BenchmarkCell& cell : cells) {
+    const CellStanding s = standing(cell, setup, records);
+    ++count[describe(s.state)];
+    std::string time = s.seconds > 0 ? duration(s.seconds) : "";
+    if (s.state != CellState::done) {
+      if (s.left) time += (time.empty() ? "" : ", ") + std::string("about ") + duration(*s.left) + " left";
+      if (s.left)
+        left += *s.left;
+      else
+        guessed = false;
+    }
+    std::cout << fmt::format("{:<{}}  {:<15}  {}{}\n", cell.name(), wide, describe(s.state),
+                             cell.large ? "large; " : "", time);
+  }
+  std::string sum;
+  for (const auto& [state, n] : count) sum += fmt::format("{}{} {}", sum.empty() ? "" : ", ", n, state);
+  std::cout << fmt::format("{} cells: {}; {} left{}\n", cells.size(), sum, duration(left),
+                           guessed ? "" : ", not counting those of which none like it has finished");
+}
+
+int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const BenchmarkSetup& setup) {
+  for (const BenchmarkCell& cell : cells)
+    if (mode_parts(cell.mode).refines && cell.mode != "plain" && !fs::exists(setup.program))
+      throw UsageError({"--reconstruct", "", setup.program + ", which does not exist",
+                        "the program cryored-reconstruct", "build it, or name it"});
+  watch_signals();
+  ProgressLine line;
+  std::size_t number = 0;
+  int failed = 0;
+  for (const BenchmarkCell& cell : cells) {
+    const std::string stage = fmt::format("[{}/{}] {}", ++number, cells.size(), cell.name());
+    const std::vector<CellRecord> records = read_records(setup.results);
+    const CellStanding before = standing(cell, setup, records);
+    if (before.state == CellState::done) continue;
+    if (before.state != CellState::open && before.state != CellState::started) {
+      std::cerr << stage << ": " << describe(before.state) << "\n";
+      continue;
+    }
+    double left = 0;
+    for (std::size_t k = number - 1; k < cells.size(); ++k) left += standing(cells[k], setup, records).left.value_or(0);
+    const double spent = before.seconds;
+    try {
+      const auto record = run_benchmark_cell(
+          cell, rule, setup,
+          [&](const RunProgress& p) {
+            const double all = std::max(0.0, left - (p.elapsed - spent));
+            line.show(stage, progress_text(p, cell.relion) +
+                                 (left > 0 ? fmt::format("; all cells: about {} left", duration(all)) : ""));
+          },
+          [&](int done) { line.show(stage, fmt::format("{} of {} particles simulated", done, cell.particles.count)); },
+          interrupted);
+      line.finish();
+      if (interrupted()) throw Error({stage, "", "interrupted", "", "run the same command again to continue"});
+      if (!record) {
+        std::cerr << stage << ": another process works on it\n";
+        continue;
+      }
+      std::cout << fmt::format("{}: {}, FSC 0.5 to truth {:.1f} A, {}\n", cell.name(), record->end,
+                               record->score.final_map.resolution, duration(record->seconds))
+                << std::flush;
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& e) {
+      line.finish();
+      if (interrupted()) throw;
+      std::cerr << stage << ": error: " << e.what() << "\n";
+      ++failed;
+    }
+  }
+  if (failed > 0)
+    throw Error({"cryored evaluate benchmark", "", fmt::format("{} cells failed", failed), "none",
+                 "see the messages above; the same command tries them again"});
+  return 0;
+}
+
+int run(const Settings& settings) {
+  set_threads(settings.has("threads") ? static_cast<int>(settings.integer("threads")) : usable_processors());
+  std::string file = settings.text("benchmark");
+  if (file.empty()) file = prefix_folder() + "/share/cryored/benchmark/refine.json";
+  std::vector<std::string> own;
+  for (const std::string& path : settings.arguments) own.push_back(structure_id(path));
+  const Benchmark benchmark = read_benchmark(file, own);
+  const std::vector<BenchmarkCell> cells = chosen_cells(benchmark, settings);
+  BenchmarkSetup setup = setup_of(settings, settings.arguments);
+  if (settings.flag("list")) {
+    list(cells, setup);
+    return 0;
+  }
+  LazyDenoiser denoiser(setup.weights.path, denoiser_options(settings, usable_processors()));
+  setup.denoise = [&denoiser](const Map& map, double pixel_size) {
+    ResampleBoxes boxes;
+    return denoise_map(denoiser, map, pixel_size, boxes);
+  };
+  return run_all(cells, benchmark.rule, setup);
+}
+
+}  // namespace
+
+Command evaluate_benchmark_command() {
+  using enum OptionKind;
+  Command command{"evaluate benchmark", {}, run};
+  CommandSpec& spec = command.spec;
+  spec.program = "cryored evaluate benchmark";
+  spec.arguments = "[STRUCTURE...]";
+  spec.summary = "A benchmark of refinements from its file: runs what is open, lists, reports";
+  spec.details =
+      "A benchmark file (docs/refinements.md) lists cells: a data set simulated from a structure, refined by RELION in "
+      "one "
+      "way. Every cell that is not done is run, in the order of the file; an interrupted one goes on, and several of "
+      "these "
+      "commands may work on different cells at once. Each finished cell leaves a small record and its final map in "
+      "--results; a cell with a record is done, wherever it was run. Cells of a network are known by the digest of "
+      "its weights, so that other weights are other cells.\n\n"
+      "STRUCTURE (PDB or mmCIF, may be .gz) takes the place of the structures of the file; without any they are looked "
+      "for "
+      "in --structures by their PDB identifiers.";
+  spec.maximum_arguments = 1000;
+  spec.options = {
+      tool_option("benchmark", path, "FILE", "", "benchmark file; without it the one of this installation"),
+      tool_option("structures", path, "DIR", "",
+                  "folder with the structures of the file, named <identifier>.pdb.gz, .cif or "
+                  "the like"),
+      tool_option("out", path, "DIR", "refine-bench", "folder of data sets and refinements"),
+      tool_option("results", path, "DIR", "", "folder of records and final maps; without it <out>/results"),
+      tool_option(
+          "cells", text, "PATTERNS", "",
+          "only cells whose name (DATA_SET/MODE) or group fits, with the wildcards * ? []; several separated by "
+          "commas"),
+      tool_option("large", flag, "", "no", "those too that the file marks as large"),
+      tool_option("list", flag, "", "no", "run nothing; tell where each cell stands and how long the rest will take"),
+      tool_option("weights-mode", text, "MODE-LABEL=FILE", "",
+                  "network of a mode that has its own, as red-gaussian-noise=FILE; several separated by commas"),
+      tool_option("reconstruct", path, "PROGRAM", "",
+                  "cryored-reconstruct to use; without it the one beside this program"),
+      weights_option(),
+      device_option(),
+      precision_option(),
+      threads_option(),
+  };
+  return command;
+}
+
+}  // namespace cryored

@@ -1,0 +1,59 @@
+#pragma once
+// What is kept of a finished cell: one small JSON file, and the final map beside it. Tables and page are made from
+// these alone, so they can be made anew without a refinement.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evaluation/benchmark.hpp"
+#include "evaluation/score.hpp"
+
+namespace cryored {
+
+struct CellRecord {
+  // What was computed.
+  std::string data_set, structure, mode, group;
+  bool large = false;
+  std::string particles;  ///< JSON of the options, as particle_options_json()
+  double snr = 0;         ///< of the images, CTF included
+  double factor = 0;      ///< as in ParticleOptions
+  std::uint64_t seed = 1;
+  // With what.
+  std::string weights_name, weights_sha256;     ///< empty for modes without a network
+  std::string program_version, program_commit;  ///< of cryored: the one that reconstructed, else the one that scored
+  std::string relion_version, relion_sha256;    ///< empty where not recorded
+  std::vector<std::string> command;             ///< of RELION, without folders
+  std::string external;                         ///< RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE, without folders
+  // What came of it.
+  std::string end;  ///< describe(RunEnd), or "reconstructed", "denoised" for modes without a refinement
+  double seconds = 0, cpu_seconds = 0;
+  double map_scale = 0;  ///< the stored map over the map (write_compressed_map); 0: no map is kept
+  RefinementScore score;
+
+  double requested_snr() const;  ///< read from `particles`; 0 with a factor
+  std::string path;              ///< of the JSON file; set when read
+  /// The final map's file beside it.
+  std::string map_path() const;
+};
+
+/// "cw-red@5e77fca0", or the mode alone without weights: name of the cell's folder and of its record.
+std::string keyed_mode(const std::string& mode, const std::string& weights_sha256);
+
+/// Schema "cryored-benchmark-cell" (docs/refinements.md). Numbers are rounded to five digits.
+std::string record_json(const CellRecord& record);
+CellRecord parse_record(const std::string& text, const std::string& path_for_messages);
+
+/// Writes <folder>/<data set>/<keyed mode>.mrc.gz (where there is a map) and .json, in this order. Returns the record's
+/// path.
+std::string write_record(const std::string& folder, CellRecord record, const Map* final_map);
+
+/// <folder>/truth/<structure>_box48_2.5A.mrc.gz: one for all data sets of that size.
+std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options);
+
+/// All records below a folder, sorted by path; none when the folder is missing. Throws InputError for a damaged one.
+std::vector<CellRecord> read_records(const std::string& folder);
+std::optional<CellRecord> read_record(const std::string& folder, const std::string& data_set, const std::string& mode,
+                                      const std::string& weights_sha256);
+
+}  // namespace cryored

@@ -1,0 +1,66 @@
+#pragma once
+// The cells of the benchmark one by one: where each stands, and running it.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evaluation/benchmark.hpp"
+#include "evaluation/benchmark_record.hpp"
+
+namespace cryored {
+
+struct BenchmarkWeights {
+  std::string path, name, sha256;
+};
+
+struct BenchmarkSetup {
+  std::string cells;                                 ///< folder of data sets and cells
+  std::string results;                               ///< folder of the records
+  std::string program;                               ///< cryored-reconstruct
+  std::string version, commit;                       ///< of this program
+  BenchmarkWeights weights;                          ///< of the modes without a label
+  std::map<std::string, BenchmarkWeights> labelled;  ///< by mode: "red-gaussian-noise"
+  /// Structure files by PDB identifier.
+  std::map<std::string, std::string> structures;
+  /// One pass of the network (map, pixel size in A); of `weights`.
+  std::function<Map(const Map&, double)> denoise;
+};
+
+/// The weights of a mode; none for modes without a network. Throws UsageError for a label that has none.
+std::optional<BenchmarkWeights> weights_of(const std::string& mode, const BenchmarkSetup& setup);
+
+enum class CellState {
+  done,           ///< there is a record
+  running,        ///< another process works on it
+  started,        ///< begun and interrupted: goes on from RELION's last finished iteration
+  open,           ///< not begun
+  waits,          ///< for the plain refinement of its data set, which sets its stop rule or whose map it takes
+  needs_weights,  ///< --weights-mode gives none
+  needs_structure
+};
+std::string describe(CellState state);
+
+struct CellStanding {
+  CellState state = CellState::open;
+  double seconds = 0;          ///< so far
+  std::optional<double> left;  ///< s, a guess from finished cells (time_guess)
+};
+CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::vector<CellRecord>& records);
+
+/// Seconds that a cell will take: the mean of finished cells of the same mode, SNR and structure; else, of what is
+/// nearest: same structure and SNR in another refinement, same SNR and mode, same mode, any refinement. Scaled with the
+/// number of particles. No value while nothing is finished.
+std::optional<double> time_guess(const BenchmarkCell& cell, const std::vector<CellRecord>& records);
+
+/// Runs, or continues, a cell and writes its record. Returns nothing when it was cancelled or another process holds the
+/// cell. Its plain refinement must be done where it `waits`. Throws Error.
+std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const StopRule& rule,
+                                             const BenchmarkSetup& setup,
+                                             const std::function<void(const RunProgress&)>& report,
+                                             const std::function<void(int)>& simulated,
+                                             const std::function<bool()>& cancelled);
+
+}  // namespace cryored

@@ -1,0 +1,103 @@
+#include "evaluation/raw_maps.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/reconstruct/red.hpp"
+#include "core/reconstruct/request.hpp"
+#include "evaluation/process.hpp"
+#include "evaluation/relion_files.hpp"
+#include "evaluation/score.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+/// RELION writes names relative to where it ran; the arrays always lie beside the STAR file.
+ReconstructRequest request_beside(const std::string& star) {
+  ReconstructRequest request = read_request(star);
+  for (std::string* path : {&request.data_real, &request.data_imag, &request.weight})
+    *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
+  return request;
+}
+
+std::string end_of(const std::string& path, std::size_t bytes) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  const std::string all = text.str();
+  return all.size() > bytes ? all.substr(all.size() - bytes) : all;
+}
+
+}  // namespace
+
+Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
+  ReconstructRequest first = request_beside(star_half1);
+  const ReconstructRequest second = request_beside(star_half2);
+  if (first.box != second.box || first.padding != second.padding || first.dimensionality != second.dimensionality)
+    throw InputError({star_half2, "rlnOriginalImageSize, rlnPaddingFactor, rlnReferenceDimensionality",
+                      "others than in " + star_half1, "the same in both halves", "give both halves of one iteration"});
+  first.current_size = std::min(first.current_size, second.current_size);
+  const RequestArrays a = open_arrays(first), b = open_arrays(second);
+  const TemporaryFolder folder;
+  const auto add = [&folder](const MrcFile& one, const MrcFile& other, const char* name) {
+    Map sum = one.read();
+    const Map more = other.read();
+    for (std::size_t i = 0; i < sum.size(); ++i) sum.data[i] += more.data[i];
+    const std::string path = (folder.path() / name).string();
+    write_mrc(path, sum, 0);
+    return path;
+  };
+  first.data_real = add(a.real, b.real, "real.mrc");
+  first.data_imag = add(a.imag, b.imag, "imag.mrc");
+  first.weight = add(a.weight, b.weight, "weight.mrc");
+  const RequestArrays arrays = open_arrays(first);
+  return unregularised_map(first, arrays, red_weights(first, arrays));
+}
+
+std::optional<Map> joined_raw(const std::string& folder) {
+  std::vector<RelionIteration> iterations = finished_iterations(folder);
+  const auto star = [](const RelionIteration& it, int half) {
+    return it.root + "_half" + std::to_string(half) + "_class001_external_reconstruct.star";
+  };
+  // The joined result's own last iteration has half-maps of all data up to Nyquist, and no optimiser file.
+  if (const auto joined = joined_result(folder)) {
+    const std::string half1 = *joined + "_half1_class001_unfil.mrc", half2 = *joined + "_half2_class001_unfil.mrc";
+    if (fs::exists(half1) && fs::exists(half2)) return mean_of(read_mrc(half1), read_mrc(half2));
+  }
+  for (auto it = iterations.rbegin(); it != iterations.rend(); ++it) {
+    const auto arrays_left = [&](int half) {
+      const std::string path = star(*it, half);
+      if (!fs::exists(path)) return false;
+      const ReconstructRequest request = request_beside(path);
+      return fs::exists(request.data_real) && fs::exists(request.data_imag) && fs::exists(request.weight);
+    };
+    if (arrays_left(1) && arrays_left(2)) return joined_raw(star(*it, 1), star(*it, 2));
+  }
+  return {};
+}
+
+Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset) {
+  const fs::path out = fs::absolute(output);
+  std::vector<std::string> words = {"relion_reconstruct", "--i", fs::absolute(star).string(), "--o", out.string()};
+  if (ctf) words.push_back("--ctf");
+  if (subset > 0) words.insert(words.end(), {"--subset", std::to_string(subset)});
+  const std::string log = out.string() + ".log";
+  ChildProcess child(words, out.parent_path().string(), log, {{"OMP_NUM_THREADS", "1"}});
+  while (!child.poll()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (*child.poll() != 0 || !fs::exists(out))
+    throw SystemError({log, "relion_reconstruct", "exit status " + std::to_string(*child.poll()), "0 and a map",
+                       "see the end of the log:\n" + end_of(log, 2000)});
+  return read_mrc(out.string());
+}
+
+}  // namespace cryored

@@ -1,0 +1,271 @@
+// The benchmark as data: its file, the names of its cells, the records of finished ones.
+#include "evaluation/benchmark.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <set>
+
+#include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
+#include "evaluation/benchmark_record.hpp"
+#include "evaluation/benchmark_run.hpp"
+#include "evaluation/cell.hpp"
+#include "evaluation/compressed_map.hpp"
+#include "simulation/data_set.hpp"
+
+namespace fs = std::filesystem;
+
+namespace cryored {
+namespace {
+
+const std::string kHead = R"({"schema": "cryored-refine-benchmark", "version": 1, "stop_rule": {"plain_minutes": 60},)";
+
+std::string with_group(const std::string& fields) { return kHead + R"("groups": [{"name": "g", )" + fields + "}]}"; }
+
+TEST(BenchmarkFile, OfTheRepositoryIsWhatItsDocumentSays) {
+  const Benchmark benchmark = read_benchmark(CRYORED_BENCHMARK);
+  std::set<std::string> structures, names;
+  int plain = 0, large = 0;
+  for (const BenchmarkCell& cell : benchmark.cells) {
+    EXPECT_TRUE(names.insert(cell.name()).second) << cell.name();
+    structures.insert(cell.structure);
+    large += cell.large;
+    if (cell.group == "plain" && cell.mode == "plain") {
+      ++plain;
+      EXPECT_EQ(cell.particles.count, 2000);
+      EXPECT_EQ(cell.relion.local_healpix_order, 3);
+      EXPECT_EQ(cell.relion.random_seed, 1);
+    }
+  }
+  EXPECT_EQ(structures, (std::set<std::string>{"1XU1", "3H11", "3L89", "4LW4"}));
+  EXPECT_EQ(plain, 16);
+  EXPECT_GE(large, 4);
+  EXPECT_TRUE(names.contains("4LW4_box48_n2000_snr0.2/plain"));
+  EXPECT_TRUE(names.contains("3H11_box48_n2000_snr0.1_seed3/cw-red"));
+  EXPECT_TRUE(names.contains("4LW4_box48_n2000_snr0.2_ctf_coloured/plain"));
+  EXPECT_TRUE(names.contains("4LW4_box80_n2000_snr0.5_1.5A/plain"));
+  EXPECT_TRUE(names.contains("4LW4_box96_n10000_factor0.014_1.5A/red"));
+  EXPECT_EQ(benchmark.rule.hopeless, 20);
+  EXPECT_EQ(benchmark.rule.plain_seconds, 3600);
+  // Every data set with a refinement by the denoiser has its plain one.
+  for (const BenchmarkCell& cell : benchmark.cells)
+    EXPECT_TRUE(cell.mode == "known-angles" || names.contains(cell.data_set() + "/plain")) << cell.name();
+}
+
+TEST(BenchmarkFile, OtherStructuresTakeThePlaceOfAll) {
+  const Benchmark benchmark = read_benchmark(CRYORED_BENCHMARK, {"1abc"});
+  std::set<std::string> structures;
+  for (const BenchmarkCell& cell : benchmark.cells) structures.insert(cell.structure);
+  EXPECT_EQ(structures, std::set<std::string>{"1ABC"});
+}
+
+TEST(BenchmarkFile, GroupsOverrideWhatIsCommon) {
+  const Benchmark b = parse_benchmark(kHead + R"("particles": {"count": 300, "box": 32}, "relion": {"padding": 2},
+                 "groups": [{"name": "a", "structures": ["1aaa"], "snr": [0.1], "modes": ["plain", "red"], "seeds": [1, 7]},
+                            {"name": "b", "structures": ["1AAA"], "snr": [0.1], "particles": {"box": 64},
+                             "relion": {"ranks": 5}, "modes": ["plain"]}]})",
+                                      "f");
+  ASSERT_EQ(b.cells.size(), 5u);
+  EXPECT_EQ(b.cells[0].name(), "1AAA_box32_n300_snr0.1/plain");
+  EXPECT_EQ(b.cells[3].name(), "1AAA_box32_n300_snr0.1_seed7/red");
+  EXPECT_EQ(b.cells[3].relion.random_seed, 7);
+  EXPECT_EQ(b.cells[3].particles.seed, 7u);
+  EXPECT_EQ(b.cells[4].particles.box, 64u);
+  EXPECT_EQ(b.cells[4].particles.count, 300);
+  EXPECT_EQ(b.cells[4].relion.padding, 2);
+  EXPECT_EQ(b.cells[4].relion.ranks, 5);
+  EXPECT_EQ(b.cells[0].relion.ranks, 3);
+}
+
+TEST(BenchmarkFile, BadInputIsNamedWithItsField) {
+  const struct {
+    std::string text;
+    const char* named;
+  } cases[] = {
+      {"{", "JSON"},
+      {"[]", "an object"},
+      {R"({"schema": "other"})", "schema"},
+      {R"({"schema": "cryored-refine-benchmark", "version": 2})", "version"},
+      {R"({"schema": "cryored-refine-benchmark", "version": 1})", "stop_rule"},
+      {kHead + R"("groups": []})", "groups"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "modes": ["plain"], "colour": 1)"), "groups[0].colour"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "modes": ["fancy"])"), "fancy"},
+      {with_group(R"("structures": [], "snr": [0.1], "modes": ["plain"])"), "structures"},
+      {with_group(R"("structures": ["A"], "modes": ["plain"])"), "snr or factor"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "factor": [0.1], "modes": ["plain"])"), "snr or factor"},
+      {with_group(R"("structures": ["A"], "snr": [-1], "modes": ["plain"])"), "groups[0].snr"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "modes": ["plain"], "particles": {"box": 31})"),
+       "groups[0].particles.box"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "modes": ["plain"], "particles": {"count": 20.5})"), "whole"},
+      {with_group(
+           R"("structures": ["A"], "snr": [0.1], "modes": ["plain"], "particles": {"ctf": {"defocus_A": [2, 1]}})"),
+       "groups[0].particles.ctf.defocus_A"},
+      {with_group(R"("structures": ["A"], "snr": [0.1], "modes": ["plain"], "relion": {"ranks": 2})"),
+       "groups[0].relion.ranks"},
+      {kHead + R"("groups": [{"name": "a", "structures": ["A"], "snr": [0.1], "modes": ["plain"]},
+                             {"name": "b", "structures": ["A"], "snr": [0.1], "modes": ["plain"], "relion": {"padding": 2}}]})",
+       "other options than in group a"},
+  };
+  for (const auto& one : cases) {
+    try {
+      parse_benchmark(one.text, "the-file.json");
+      ADD_FAILURE() << one.text;
+    } catch (const InputError& e) {
+      EXPECT_NE(std::string(e.what()).find(one.named), std::string::npos) << e.what();
+      EXPECT_NE(std::string(e.what()).find("the-file.json"), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_THROW(read_benchmark("/nonexistent.json"), SystemError);
+}
+
+TEST(BenchmarkModes, PartsAndLimits) {
+  EXPECT_EQ(mode_parts("red-gaussian-noise").base, "red");
+  EXPECT_EQ(mode_parts("red-gaussian-noise").label, "gaussian-noise");
+  EXPECT_EQ(mode_parts("cw-red").base, "cw-red");
+  EXPECT_EQ(mode_parts("cw-red-x").label, "x");
+  EXPECT_FALSE(mode_parts("plain").denoises);
+  EXPECT_FALSE(mode_parts("gaussian").denoises);
+  EXPECT_TRUE(mode_parts("plain+denoise").denoises);
+  EXPECT_FALSE(mode_parts("plain+denoise").refines);
+  for (const char* bad : {"", "plain-x", "red-", "red-a/b", "known", "Red"})
+    EXPECT_THROW(mode_parts(bad), UsageError) << bad;
+  StopRule rule;
+  rule.iterations_beyond_plain = 4;
+  EXPECT_EQ(iteration_limit(rule, RunEnd::converged, 9), 13);
+  EXPECT_EQ(iteration_limit(rule, RunEnd::hopeless, 5), 5);
+  EXPECT_EQ(iteration_limit(rule, RunEnd::time_limit, 3), 3);
+}
+
+TEST(BenchmarkModes, PatternsFitNamesAndGroups) {
+  BenchmarkCell cell;
+  cell.group = "main";
+  cell.structure = "4LW4";
+  cell.mode = "cw-red";
+  EXPECT_TRUE(fits(cell, ""));
+  EXPECT_TRUE(fits(cell, "main"));
+  EXPECT_TRUE(fits(cell, "x,*/cw-red"));
+  EXPECT_TRUE(fits(cell, "4LW4*"));
+  EXPECT_FALSE(fits(cell, "*/red"));
+  EXPECT_FALSE(fits(cell, "mai"));
+}
+
+CellRecord some_record() {
+  CellRecord r;
+  r.data_set = "1AAA_box16_n100_snr0.1";
+  r.structure = "1AAA";
+  r.mode = "red";
+  r.group = "main";
+  r.particles = R"({"box":16,"count":100,"snr":0.1,"seed":3})";
+  r.seed = 3;
+  r.snr = 0.1;
+  r.weights_name = "w";
+  r.weights_sha256 = "0123456789abcdef";
+  r.relion_version = "3.1.3";
+  r.command = {"relion_refine_mpi", "--o", "run"};
+  r.end = "converged";
+  r.seconds = 12.5;
+  RefinementScore& s = r.score;
+  s.box = 16;
+  s.pixel_size = 2.5;
+  s.final_kind = "joined";
+  s.final_map.fsc = s.final_map.fsc_masked = s.final_half_fsc = {1, 0.987654321, 0.4, 0, 0, 0, 0, 0, -0.01};
+  s.final_map.resolution = 20.123456;
+  s.final_map.resolution_masked = std::numeric_limits<double>::infinity();
+  s.final_half_map_resolution = 15;
+  s.angle_median = 3.2;
+  s.angle_histogram = share_per_2_degrees({1, 1, 3, 500});
+  s.raw = s.final_map;
+  return r;
+}
+
+TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
+  const TemporaryFolder folder;
+  Map map(16, 16, 16);
+  for (std::size_t i = 0; i < map.size(); ++i)
+    map.data[i] = 1e-6f * static_cast<float>(std::sin(0.1 * static_cast<double>(i)));
+  const CellRecord record = some_record();
+  const std::string path = write_record(folder.path().string(), record, &map);
+  EXPECT_TRUE(path.ends_with("1AAA_box16_n100_snr0.1/red@01234567.json")) << path;
+  const std::vector<CellRecord> all = read_records(folder.path().string());
+  ASSERT_EQ(all.size(), 1u);
+  const CellRecord& back = all[0];
+  EXPECT_EQ(back.mode, "red");
+  EXPECT_EQ(back.weights_sha256, record.weights_sha256);
+  EXPECT_EQ(back.command, record.command);
+  EXPECT_EQ(back.requested_snr(), 0.1);
+  EXPECT_EQ(back.seed, 3u);
+  EXPECT_NEAR(back.score.final_map.resolution, 20.123456, 1e-3);
+  EXPECT_TRUE(std::isinf(back.score.final_map.resolution_masked));
+  EXPECT_NEAR(back.score.final_map.fsc[1], 0.987654321, 1e-4);
+  ASSERT_TRUE(back.score.raw);
+  EXPECT_FALSE(back.score.angles_found);
+  ASSERT_EQ(back.score.angle_histogram.size(), 90u);
+  EXPECT_EQ(back.score.angle_histogram[0], 0.5);
+  EXPECT_EQ(back.score.angle_histogram[89], 0.25);
+  // Three digits of float16, whatever the scale of the map.
+  const Map kept = read_compressed_map(back.map_path());
+  for (std::size_t i = 0; i < map.size(); ++i)
+    ASSERT_NEAR(kept.data[i] / back.map_scale, map.data[i], 1e-6 * 1e-3) << i;
+  EXPECT_TRUE(read_record(folder.path().string(), record.data_set, "red", record.weights_sha256));
+  EXPECT_FALSE(read_record(folder.path().string(), record.data_set, "red", "another0"));
+  EXPECT_TRUE(read_records("/nonexistent").empty());
+}
+
+TEST(BenchmarkRecord, DamageIsNamed) {
+  const TemporaryFolder folder;
+  Map map(16, 16, 16);
+  map.fill(1);
+  const std::string path = write_record(folder.path().string(), some_record(), &map);
+  CellRecord record = read_records(folder.path().string()).at(0);
+  fs::resize_file(record.map_path(), fs::file_size(record.map_path()) - 6);
+  EXPECT_THROW(read_compressed_map(record.map_path()), InputError);
+  std::ofstream(path) << "{}";
+  EXPECT_THROW(read_records(folder.path().string()), InputError);
+}
+
+TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
+  const TemporaryFolder folder;
+  BenchmarkSetup setup;
+  setup.cells = (folder.path() / "cells").string();
+  setup.results = (folder.path() / "results").string();
+  setup.weights = {"w.crw", "w", "0123456789abcdef"};
+  BenchmarkCell cell;
+  cell.structure = "1AAA";
+  cell.particles.box = 16;
+  cell.particles.count = 200;
+  cell.mode = "red";
+  EXPECT_EQ(standing(cell, setup, {}).state, CellState::needs_structure);
+  setup.structures["1AAA"] = "1AAA.pdb";
+  EXPECT_EQ(standing(cell, setup, {}).state, CellState::waits);
+  cell.mode = "plain";
+  EXPECT_EQ(standing(cell, setup, {}).state, CellState::open);
+  cell.mode = "red-x";
+  EXPECT_EQ(standing(cell, setup, {}).state, CellState::needs_weights);
+  EXPECT_THROW(weights_of("red-x", setup), UsageError);
+
+  CellRecord record = some_record();
+  record.data_set = cell.data_set();
+  record.mode = "plain";
+  record.weights_sha256.clear();
+  record.seconds = 100;
+  write_record(setup.results, record, nullptr);
+  const auto records = read_records(setup.results);
+  cell.mode = "plain";
+  EXPECT_EQ(standing(cell, setup, records).state, CellState::done);
+  cell.mode = "red";
+  const CellStanding next = standing(cell, setup, records);
+  EXPECT_EQ(next.state, CellState::open);
+  // The record is of 100 particles, the cell of 200.
+  ASSERT_TRUE(next.left);
+  EXPECT_DOUBLE_EQ(*next.left, 200);
+  EXPECT_FALSE(time_guess(cell, {}));
+}
+
+}  // namespace
+}  // namespace cryored
