@@ -7,6 +7,7 @@ Usage: ./dev bench NAME [options of the benchmark]
 Sets up and builds if needed, then runs one benchmark:
   reconstruct   time and memory against relion_external_reconstruct, on the same files
   denoise       time per block of the denoiser, and the share of this machine's peak
+  phase         particles per second of the phase network, and the share of this machine's peak
   simulate      projections per second against relion_project
   refine        the refinement benchmark, benchmarks/refine/benchmark.json (cryored evaluate benchmark), results into
                 benchmarks/refine/results; with structure files: cryored evaluate refine, plain, RED and CW-RED
@@ -26,8 +27,8 @@ bench_main() {
       bench_usage >&2
       exit 2
       ;;
-    --list) printf '%s\n' reconstruct denoise simulate daemon refine guard; return ;;
-    reconstruct | denoise | simulate | daemon) program=bench_$name ;;
+    --list) printf '%s\n' reconstruct denoise phase simulate daemon refine guard; return ;;
+    reconstruct | denoise | phase | simulate | daemon) program=bench_$name ;;
     refine)
       # Structures make it a table of one's own; without any it is the benchmark of this repository.
       program=cryored words=(evaluate benchmark --benchmark "$root/benchmarks/refine/benchmark.json")
@@ -47,7 +48,7 @@ bench_main() {
       bench_guard "$@"
       return
       ;;
-    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, simulate, daemon, refine and guard" ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, phase, simulate, daemon, refine and guard" ;;
   esac
   shift
   source "$root/scripts/dev/build.sh"
