@@ -69,7 +69,13 @@ std::vector<std::string> names(const std::vector<Structure>& structures) {
 
 class PhaseImages : public ExampleSource {
  public:
-  explicit PhaseImages(const TrainOptions::Pinn& o) : setting(PhaseSetting::named(o.setting)), repeat_(o.repeat) {
+  explicit PhaseImages(const TrainOptions::Pinn& o)
+      : setting(PhaseSetting::named(o.setting)),
+        repeat_(o.repeat),
+        loss_(std::string(o.loss == PhaseLoss::mse        ? "mse"
+                          : o.loss == PhaseLoss::whitened ? "whitened"
+                                                          : "frc") +
+              (o.every_stage ? ", every stage" : "")) {
     if (o.box > 0) setting.box = static_cast<std::size_t>(o.box);
     if (o.pairs >= 0) setting.pairs = o.pairs;
     const bool split = o.held_out.empty();
@@ -117,6 +123,8 @@ class PhaseImages : public ExampleSource {
             {"structures", training.size()},
             {"structure_names", names(training)},
             {"validation_structures", names(held_out)},
+            {"loss", loss_},
+            {"exposures_of_a_view", repeat_},
             {"task", "intensity of one exposure to the phase of the exit wave"}};
   }
 
@@ -125,6 +133,7 @@ class PhaseImages : public ExampleSource {
 
  private:
   int repeat_;
+  std::string loss_;
   mutable std::mutex mutex_;
   mutable std::optional<std::vector<Tensors>> kept_;
   mutable std::uint64_t kept_seed_ = 0, kept_view_ = 0;

@@ -207,9 +207,9 @@ Command train_command() {
   spec.program = "cryored train";
   spec.summary = "train a network: resumable, on one process or several";
   spec.details =
-      "RUN holds checkpoint.pt, log.jsonl, curves.html and curves.json, the weights (denoiser.crw) and their model "
-      "card "
-      "(denoiser.md). A run that exists goes on from its checkpoint. SIGINT and SIGTERM end it with a checkpoint, a "
+      "RUN holds checkpoint.pt, log.jsonl, curves.html and curves.json, the weights (denoiser.crw; of the task "
+      "pinn, pinn.crw) and their model card (denoiser.md, pinn.md). A run that exists goes on from its checkpoint. "
+      "SIGINT and SIGTERM end it with a checkpoint, a "
       "second one at once. See docs/training.md.";
   spec.options = {
       tool_option(
