@@ -9,6 +9,7 @@ std::vector<Command> all_commands() {
           denoise_command(),
           fsc_command(),
           weights_command(),
+#ifdef CRYORED_NETWORK
           simulate_command(),
           pairs_command(),
           train_command(),
@@ -17,6 +18,7 @@ std::vector<Command> all_commands() {
           evaluate_one_pass_command(),
           evaluate_phase_command(),
           phase_command(),
+#endif
           env_command(),
           daemon_command(),
           doctor_command(),

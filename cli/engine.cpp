@@ -13,6 +13,8 @@
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
 #include "core/reconstruct/pipeline.hpp"
+#include "core/reconstruct/request_name.hpp"
+#include "daemon/refused.hpp"
 #include "models/device.hpp"
 
 namespace cryored {
@@ -25,8 +27,7 @@ Settings settings_of(const daemon::Request& request) {
   return parse_options(reconstruct_command().spec, request.words, persistent_options(), around);
 }
 
-daemon::Facts facts_of(const RunIntent& intent) {
-  const ReconstructRequest& request = intent.request;
+daemon::Facts facts_of(const ReconstructRequest& request) {
   daemon::Facts facts;
   facts.map = map_name(request);
   // Names that do not follow RELION's pattern: the folder is the job.
@@ -37,6 +38,16 @@ daemon::Facts facts_of(const RunIntent& intent) {
   facts.number = request.class_number;
   facts.is_body = request.is_body;
   return facts;
+}
+
+/// Of words that cannot be understood or whose files cannot be read: what the STAR file's name tells.
+daemon::Facts facts_of_words(const daemon::Request& request) {
+  const std::string ending = ".star";
+  for (const std::string& word : request.words)
+    if (word.size() > ending.size() && word[0] != '-' &&
+        word.compare(word.size() - ending.size(), ending.size(), ending) == 0)
+      return facts_of(request_of_name(word[0] == '/' ? word : request.cwd + "/" + word));
+  return {};
 }
 
 daemon::Outcome failed(const std::string& message, int code, const daemon::Facts& facts) {
@@ -91,11 +102,19 @@ ReconstructEngine::ReconstructEngine(const EngineOptions& options) : options_(op
 }
 
 daemon::Plan ReconstructEngine::examine(const daemon::Request& request) {
+  try {
+    return plan_of(request);
+  } catch (const Error& error) {
+    throw daemon::Refused(error, facts_of_words(request));
+  }
+}
+
+daemon::Plan ReconstructEngine::plan_of(const daemon::Request& request) const {
   const Settings settings = settings_of(request);
   if (settings.help) return {};
   const RunIntent intent = intend_reconstruction(settings);
   daemon::Plan plan;
-  plan.facts = facts_of(intent);
+  plan.facts = facts_of(intent.request);
   const std::string& wanted = settings.text("device");
   if (wanted != "auto") {
     for (const auto& device : devices_)

@@ -42,6 +42,7 @@ class ReconstructEngine : public daemon::Engine {
     std::shared_ptr<BlockDenoiser> denoiser;
     std::uint64_t passes;
   };
+  daemon::Plan plan_of(const daemon::Request& request) const;
   std::shared_ptr<BlockDenoiser> network(const WeightsInfo& info, const DenoiserOptions& options);
   void release_networks(const std::string& device);
 

@@ -77,9 +77,10 @@ FolderWatch::FolderWatch(FolderWatchOptions options, Note note) : options_(std::
     }
     enter(root, nullptr);
     const auto folder = folders_.find(root);
+    const std::string kind = watch_method(root);
     note_("watch.started", {{"folder", root},
                             {"method", folder != folders_.end() && folder->second.watch >= 0 ? "inotify" : "polling"},
-                            {"file_system", watch_method(root)}});
+                            {"file_system", kind == "inotify" ? "local" : kind}});
   }
 }
 

@@ -25,7 +25,7 @@ const Snapshot::MapState& JobHistory::done(const Outcome& outcome, double waited
   last_.seconds = seconds;
   last_.finished = utc_text(std::time(nullptr));
   if (outcome.exit != 0) last_.error = outcome.err.substr(0, std::min(outcome.err.find('\n'), std::size_t{1000}));
-  // A request that was refused before its job was known belongs to none.
+  // A request whose words name no map belongs to none.
   if (outcome.facts.job.empty()) return last_;
   Snapshot::JobState& state = job(outcome.facts.job);
   ++(outcome.exit == 0 ? state.done : state.failed);

@@ -65,7 +65,7 @@ struct Client : std::enable_shared_from_this<Client> {
 
 }  // namespace
 
-MetricsPort::MetricsPort(asio::io_context& io, int port, std::function<std::string()> text)
+MetricsPort::MetricsPort(asio::io_context& io, int port, const std::string& source, std::function<std::string()> text)
     : io_(io), acceptor_(io), text_(std::move(text)) {
   const tcp::endpoint place(asio::ip::address_v4::loopback(), static_cast<unsigned short>(port));
   Code error;
@@ -74,7 +74,7 @@ MetricsPort::MetricsPort(asio::io_context& io, int port, std::function<std::stri
   if (!error) acceptor_.bind(place, error);
   if (!error) acceptor_.listen(most_clients, error);
   if (error)
-    throw SystemError(Problem{"--metrics-port", "port of 127.0.0.1", std::to_string(port) + ": " + error.message(),
+    throw SystemError(Problem{source, "metrics-port of 127.0.0.1", std::to_string(port) + ": " + error.message(),
                               "a port that is free", "name another one; one daemon at a time can have it"});
   port_ = acceptor_.local_endpoint().port();
 }

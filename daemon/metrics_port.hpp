@@ -13,8 +13,9 @@ namespace cryored::daemon {
 /// time (more wait in line), a header of 16 KiB, no body, 10 s.
 class MetricsPort : public std::enable_shared_from_this<MetricsPort> {
  public:
-  /// Listens at once; port 0 takes a free one. `text` is called on the thread of `io`. Throws SystemError.
-  MetricsPort(boost::asio::io_context& io, int port, std::function<std::string()> text);
+  /// Listens at once; port 0 takes a free one. `text` is called on the thread of `io`. Throws SystemError, naming
+  /// `source`, where the port was set.
+  MetricsPort(boost::asio::io_context& io, int port, const std::string& source, std::function<std::string()> text);
   MetricsPort(const MetricsPort&) = delete;
   MetricsPort& operator=(const MetricsPort&) = delete;
 

@@ -12,6 +12,7 @@
 #include "core/base/error.hpp"
 #include "daemon/job_history.hpp"
 #include "daemon/queue_state.hpp"
+#include "daemon/refused.hpp"
 
 namespace cryored::daemon {
 namespace {
@@ -163,6 +164,9 @@ struct Queue::State {
     int code = 0;
     try {
       plan = engine.examine(entry->request);
+    } catch (const Refused& error) {
+      message = error.what(), code = error.exit_code();
+      plan.facts = error.facts;
     } catch (const Error& error) {
       message = error.what(), code = error.exit_code();
     } catch (const std::bad_alloc&) {
@@ -172,8 +176,8 @@ struct Queue::State {
     }
     lock.lock();
     if (entry->phase == Entry::Phase::ended) return;
-    if (code != 0) return end_done(entry, failure(message, code));
     entry->plan = std::move(plan);
+    if (code != 0) return end_done(entry, failure(message, code));
     if (options.memory_limit != 0 && entry->plan.least_memory > options.memory_limit) {
       ++counters.refused;
       const Error error(Problem{"--memory-limit of the daemon", "", size_text(options.memory_limit),

@@ -7,6 +7,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <ctime>
+#include <mutex>
 
 #include "core/base/error.hpp"
 #include "daemon/metrics_port.hpp"
@@ -44,7 +45,10 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
   asio::steady_timer tick, pause;
   ServerCounters counters_;
   std::shared_ptr<MetricsPort> metrics_port;
-  Clock::time_point start = Clock::now(), left;
+  mutable std::mutex metrics_mutex;  ///< of what snapshots of any thread read
+  int metrics_number = 0;
+  std::string metrics_problem;
+  Clock::time_point start = Clock::now(), left, metrics_tried;
   std::int64_t start_time = std::time(nullptr);
   struct stat socket_file {};
   bool accepting = false, leaving = false, drain = false, ended_well = true;
@@ -93,6 +97,28 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
 
   void connection_ended() override { accept(); }
 
+  /// Takes the port of the metrics, or notes why not where that may wait.
+  void open_metrics_port() {
+    int number = 0;
+    std::string problem;
+    metrics_tried = Clock::now();
+    try {
+      metrics_port = std::make_shared<MetricsPort>(io, *options_.metrics_port, options_.metrics_port_source,
+                                                   [this] { return options_.metrics(whole_snapshot()); });
+      number = metrics_port->port();
+    } catch (const SystemError& error) {
+      if (!options_.metrics_port_may_wait) throw;
+      problem = error.what();
+    }
+    const std::lock_guard hold(metrics_mutex);
+    if (!problem.empty() && metrics_problem.empty()) note("metrics_port.taken", {{"warning", problem}});
+    if (problem.empty() && !metrics_problem.empty()) note("metrics_port.open", {{"port", number}});
+    metrics_number = number;
+    metrics_problem = problem;
+  }
+
+  bool wants_metrics_port() const { return options_.metrics_port && options_.metrics && !metrics_port; }
+
   bool socket_is_ours() const {
     struct stat now {};
     return lstat(address.socket().c_str(), &now) == 0 && now.st_ino == socket_file.st_ino &&
@@ -140,6 +166,9 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
     } else if (options_.idle_timeout > 0 && queue_.idle_seconds() > options_.idle_timeout &&
                seconds_since(start) > options_.idle_timeout) {
       return leave(true, "idle");
+    } else if (wants_metrics_port() && seconds_since(metrics_tried) > options_.metrics_port_retry) {
+      open_metrics_port();
+      if (metrics_port) metrics_port->start();
     }
     watch();
   }
@@ -164,6 +193,11 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
     all.self.idle = queue_.idle_seconds();
     all.self.draining = counters_.draining;
     all.self.connections = counters_.open;
+    {
+      const std::lock_guard hold(metrics_mutex);
+      all.self.metrics_port = metrics_number;
+      all.self.metrics_problem = metrics_problem;
+    }
     add_process_figures(all.self);
     all.counters.connections = counters_.connections;
     all.counters.bad_requests = counters_.bad_requests;
@@ -176,9 +210,7 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
 Server::Server(Queue& queue, const Address& address, ServerOptions options, LogSink log)
     : state_(std::make_shared<State>(queue, address, std::move(options), std::move(log))) {
   State& state = *state_;
-  if (state.options_.metrics_port && state.options_.metrics)
-    state.metrics_port = std::make_shared<MetricsPort>(
-        state.io, *state.options_.metrics_port, [&state] { return state.options_.metrics(state.whole_snapshot()); });
+  if (state.wants_metrics_port()) state.open_metrics_port();
   // From here on a signal waits for run(): who sees the socket may also end us.
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) state.signals.add(number);
   state.listen();

@@ -27,6 +27,11 @@ struct ServerOptions {
   std::function<std::string(const Snapshot&)> metrics;
   /// Port of 127.0.0.1 on which GET /metrics is answered, too; 0 takes a free one.
   std::optional<int> metrics_port;
+  std::string metrics_port_source = "--metrics-port";  ///< where that was set, for messages
+  /// A port that is taken does not keep the daemon from serving on its socket: the log and `cryored status` say so,
+  /// and it tries again every `metrics_port_retry` seconds.
+  bool metrics_port_may_wait = false;
+  double metrics_port_retry = 10;
   /// Called once when the daemon starts to leave, on the thread of run(): the socket is gone, and another daemon
   /// may take the name.
   std::function<void()> leaving;
@@ -35,7 +40,7 @@ struct ServerOptions {
 class Server {
  public:
   /// Listens at once: who connects is served when run() runs. A stale socket is replaced; the caller holds the lock of
-  /// the address. Throws SystemError.
+  /// the address. Throws SystemError, for a metrics port that is taken too unless that may wait.
   Server(Queue& queue, const Address& address, ServerOptions options, LogSink log = {});
   ~Server();
   Server(const Server&) = delete;
@@ -48,7 +53,7 @@ class Server {
   /// From any thread: no new requests. `drain`: those that are here are ended, else they are cancelled.
   void stop(bool drain);
 
-  /// The port that metrics_port became; 0 where there is none.
+  /// The port that metrics_port became when the server was made; 0 where there is none.
   int metrics_port() const;
 
   /// The whole daemon, from any thread.

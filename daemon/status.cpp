@@ -35,6 +35,8 @@ Json entry(const Snapshot::Self& s) {
           {"idle_s", s.idle},
           {"draining", s.draining},
           {"watched", s.watched},
+          {"metrics_port", s.metrics_port == 0 ? Json() : Json(s.metrics_port)},
+          {"metrics_problem", text(s.metrics_problem)},
           {"resident_memory", s.resident_memory},
           {"open_files", s.open_files},
           {"threads", s.threads},

@@ -26,6 +26,8 @@ struct Snapshot {
     double idle = 0;          ///< since when nothing was asked; 0 while something is
     bool draining = false;
     std::vector<std::string> watched;  ///< folders of --watch
+    int metrics_port = 0;              ///< on which GET /metrics is answered now; 0: none
+    std::string metrics_problem;       ///< why the port that was asked for is not served; empty: it is, or none was
     std::uint64_t resident_memory = 0;
     int open_files = 0, threads = 0;
     int connections = 0;

@@ -100,6 +100,10 @@ void add_self(const View& status, std::vector<std::string>& lines) {
   if (status.has("/daemon/log")) lines.push_back("  log      " + status.text("/daemon/log"));
   for (const Json& folder : status.list("/daemon/watched"))
     lines.push_back("  watches  " + printable(folder.is_string() ? folder.get<std::string>() : folder.dump()));
+  if (status.has("/daemon/metrics_port"))
+    lines.push_back("  metrics  http://127.0.0.1:" + status.text("/daemon/metrics_port") + "/metrics");
+  if (status.has("/daemon/metrics_problem"))
+    lines.push_back("  warning  no metrics port: " + status.text("/daemon/metrics_problem"));
   const double limit = status.number("/memory/limit");
   lines.push_back("  memory   " + bytes(status.number("/daemon/resident_memory")) + " resident, " +
                   bytes(status.number("/memory/reserved")) + (limit > 0 ? " of " + bytes(limit) : "") +

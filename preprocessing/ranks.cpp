@@ -1,7 +1,11 @@
 #include "preprocessing/ranks.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -14,13 +18,14 @@
 namespace cryored {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Each rank writes files of its own, whole (by rename), with a first line that says of which launch they are:
 //   hello.K   a random word of rank K
 //   start     rank 0's random word; "go" or "stop MESSAGE"; the words of the ranks that it has seen
 //   ready.K   rank 0's word: rank K knows this launch
 //   done.K    rank 0's word; what went wrong, or nothing
+//   alive.K   a word of rank K, where it runs, and a number that grows: rank 0's until all have begun, the others'
+//   until
+//             they are done
 // A word of an earlier launch never matches, so files left by a killed one do no harm.
 
 int whole_number(const std::string& name, const std::string& text) {
@@ -44,6 +49,20 @@ std::string random_word() {
   for (int i = 0; i < 4; ++i) word << std::hex << device();
   return word.str();
 }
+
+std::string this_process() {
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  return std::string(host) + ", pid " + std::to_string(getpid());
+}
+
+std::string numbers(const std::vector<int>& values) {
+  std::string text;
+  for (const int value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
+
+std::string whole_seconds(double seconds) { return std::to_string(std::lround(seconds)) + " s"; }
 
 void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }
 
@@ -75,7 +94,53 @@ RankPlace rank_place(const std::function<std::string(const std::string&)>& envir
 }
 
 RankMeeting::RankMeeting(const RankPlace& place, std::string folder, double timeout)
-    : place_(place), folder_(std::move(folder)), token_(random_word()), timeout_(timeout) {}
+    : place_(place), folder_(std::move(folder)), token_(random_word()), timeout_(timeout) {
+  if (place_.size == 1) return;
+  silences_.resize(static_cast<std::size_t>(place_.size));
+  signs_ = std::thread([this, each = std::min(5.0, timeout / 5)] { live(each); });
+}
+
+RankMeeting::~RankMeeting() { end_signs(); }
+
+void RankMeeting::end_signs() {
+  {
+    const std::lock_guard hold(mutex_);
+    end_ = true;
+  }
+  ended_.notify_all();
+  if (signs_.joinable()) signs_.join();
+}
+
+void RankMeeting::live(double pause) {
+  const std::string word = random_word(), path = file("alive." + std::to_string(place_.rank));
+  std::unique_lock hold(mutex_);
+  for (long beat = 0; !end_; ++beat) {
+    hold.unlock();
+    try {
+      write_text_atomically(path, word + "\n" + this_process() + "\n" + std::to_string(beat) + "\n");
+    } catch (const std::exception&) {
+      // A folder that takes no files is reported where results are written to it.
+    }
+    hold.lock();
+    ended_.wait_for(hold, std::chrono::duration<double>(pause), [this] { return end_; });
+  }
+}
+
+void RankMeeting::listen_to(int rank, Silence& silence) const {
+  const auto now = Clock::now();
+  // A long gap is this process's own: it was stopped, and the other one may have been stopped with it.
+  silence.seconds += std::min(1.0, std::chrono::duration<double>(now - silence.looked).count());
+  silence.looked = now;
+  const auto lines = lines_of(file("alive." + std::to_string(rank)));
+  if (silence.name.empty()) silence.name = "rank " + std::to_string(rank);
+  if (lines.size() < 3) return;
+  const std::string sign = lines[0] + lines[2];
+  if (sign == silence.sign) return;
+  // The first one may be that of an earlier launch; it counts as one of now, which costs no more than a longer wait.
+  silence.sign = sign;
+  silence.name = "rank " + std::to_string(rank) + " (" + lines[1] + ")";
+  silence.seconds = 0;
+}
 
 void RankMeeting::publish(const std::string& state) const {
   std::string text = token_ + "\n" + state + "\n";
@@ -84,12 +149,13 @@ void RankMeeting::publish(const std::string& state) const {
   write_text_atomically(file("start"), text);
 }
 
-bool RankMeeting::all_ready() const {
+std::vector<int> RankMeeting::not_ready() const {
+  std::vector<int> missing;
   for (int k = 1; k < place_.size; ++k) {
     const auto lines = lines_of(file("ready." + std::to_string(k)));
-    if (lines.empty() || lines[0] != token_) return false;
+    if (lines.empty() || lines[0] != token_) missing.push_back(k);
   }
-  return true;
+  return missing;
 }
 
 void RankMeeting::begin() {
@@ -98,20 +164,23 @@ void RankMeeting::begin() {
   const std::string place = place_.launcher + " rank " + std::to_string(place_.rank);
   if (place_.rank == 0) {
     std::string published;
-    while (!all_ready()) {
+    for (auto missing = not_ready(); !missing.empty(); missing = not_ready()) {
       std::string words;
       for (int k = 1; k < place_.size; ++k)
         for (const std::string& word : lines_of(file("hello." + std::to_string(k)))) words += word + "\n";
       if (words != published || published.empty()) publish("go");
       published = words;
       if (Clock::now() > end)
-        throw SystemError(Problem{place, "other ranks", "not all of the " + std::to_string(place_.size - 1) + " came",
-                                  "all within " + std::to_string(static_cast<int>(timeout_)) + " s",
+        throw SystemError(Problem{place, "other ranks",
+                                  "no word of rank " + numbers(missing) + " of " + std::to_string(place_.size),
+                                  "one of each within " + whole_seconds(timeout_),
                                   "see whether every machine of the job sees the folder " + folder_});
       pause();
     }
+    end_signs();
     return;
   }
+  Silence leader;
   const std::string word = token_, number = std::to_string(place_.rank);
   write_text_atomically(file("hello." + number), word + "\n");
   for (;;) {
@@ -123,9 +192,10 @@ void RankMeeting::begin() {
       write_text_atomically(file("ready." + number), token_ + "\n");
       return;
     }
-    if (Clock::now() > end)
-      throw SystemError(Problem{place, "rank 0", "no sign of it in " + folder_,
-                                "one within " + std::to_string(static_cast<int>(timeout_)) + " s",
+    listen_to(0, leader);  // it may prepare for long
+    if (leader.seconds > timeout_)
+      throw SystemError(Problem{place, leader.name, "no sign of it in " + folder_,
+                                "one within " + whole_seconds(timeout_),
                                 "see whether every machine of the job sees this folder"});
     pause();
   }
@@ -144,22 +214,32 @@ void RankMeeting::cancel(const std::string& problem) {
 }
 
 void RankMeeting::finish(const std::string& problem) {
+  end_signs();
   if (place_.rank == 0) return;
   write_text_atomically(file("done." + std::to_string(place_.rank)), token_ + "\n" + problem + "\n");
 }
 
-bool RankMeeting::others_finished() const {
-  bool all = true;
+bool RankMeeting::others_finished() {
+  waits_for_.clear();
   for (int k = 1; k < place_.size; ++k) {
     const auto lines = lines_of(file("done." + std::to_string(k)));
-    if (lines.size() < 2 || lines[0] != token_) {
-      all = false;
-      continue;
-    }
-    if (!lines[1].empty())
+    const bool done = lines.size() >= 2 && lines[0] == token_;
+    if (done && !lines[1].empty())
       throw Error("rank " + std::to_string(k) + " of " + std::to_string(place_.size) + ": " + lines[1]);
+    if (done) continue;
+    Silence& silence = silences_[static_cast<std::size_t>(k)];
+    listen_to(k, silence);
+    if (silence.seconds > timeout_)
+      throw SystemError(
+          Problem{silence.name + " of " + std::to_string(place_.size), "its share of the work",
+                  "no sign of life for " + whole_seconds(silence.seconds) + " in " + file("alive." + std::to_string(k)),
+                  "one every few seconds until it is done",
+                  "see what ended it (its log, memory of its machine), and give the same command again: "
+                  "what is done stays"});
+    waits_for_ += (waits_for_.empty() ? "" : ", ") + silence.name;
+    if (silence.seconds > 15) waits_for_ += ", silent for " + whole_seconds(silence.seconds);
   }
-  return all;
+  return waits_for_.empty();
 }
 
 }  // namespace cryored

@@ -11,6 +11,12 @@ fail() {
   exit 1
 }
 
+case ${1:-} in -h | --help)
+  sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+  exit
+  ;;
+esac
+
 # RELION puts the STAR file last.
 star=
 for star; do :; done

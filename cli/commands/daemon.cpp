@@ -139,8 +139,7 @@ daemon::Snapshot::Self self_of(const Settings& settings) {
   return self;
 }
 
-void write_json(const daemon::Address& address, const daemon::Snapshot::Self& self, double idle_timeout,
-                int metrics_port) {
+void write_json(const daemon::Address& address, const daemon::Snapshot::Self& self, double idle_timeout) {
   const daemon::Json json{{"name", self.name},
                           {"pid", getpid()},
                           {"host", self.host},
@@ -149,9 +148,19 @@ void write_json(const daemon::Address& address, const daemon::Snapshot::Self& se
                           {"started", daemon::utc_text(std::time(nullptr))},
                           {"socket", address.socket()},
                           {"idle_timeout_s", idle_timeout},
-                          {"metrics_port", metrics_port == 0 ? daemon::Json() : daemon::Json(metrics_port)},
                           {"log", self.log.empty() ? daemon::Json() : daemon::Json(self.log)}};
   write_text_atomically(address.json(), daemon::dump(json) + "\n");
+}
+
+/// Asked for on the command line the port must be had. A config file or variable speaks to every daemon of the user,
+/// and only one of them can have it: the others serve, warn, and take it when it is free.
+void set_metrics_port(const Settings& settings, daemon::ServerOptions& options) {
+  options.metrics = daemon::metrics_text;
+  if (!settings.has("metrics-port")) return;
+  const Source& source = settings.source("metrics-port");
+  options.metrics_port = static_cast<int>(settings.integer("metrics-port"));
+  options.metrics_port_may_wait = source.level != SourceLevel::command_line || settings.has("metrics-port-from");
+  options.metrics_port_source = settings.has("metrics-port-from") ? settings.text("metrics-port-from") : source.text;
 }
 
 int serve(const Settings& settings, daemon::StartReport& report) {
@@ -189,8 +198,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   server_options.idle_timeout = idle_timeout(settings);
   server_options.self = self_of(settings);
   server_options.self.watched = folders;
-  server_options.metrics = daemon::metrics_text;
-  if (settings.has("metrics-port")) server_options.metrics_port = static_cast<int>(settings.integer("metrics-port"));
+  set_metrics_port(settings, server_options);
   std::unique_ptr<daemon::Watcher> watcher;
   server_options.leaving = [&] {
     if (watcher) watcher->stop_taking();
@@ -199,7 +207,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   };
   daemon::Server server(queue, address, server_options, log);
   watcher = start_watching(settings, folders, queue, log);
-  write_json(address, server_options.self, server_options.idle_timeout, server.metrics_port());
+  write_json(address, server_options.self, server_options.idle_timeout);
   log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
   const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
                            engine.devices().front().text;
@@ -226,6 +234,10 @@ int start_in_background(const Settings& settings) {
     if (settings.given(name) && !value.text.empty() && name != "background" && name != "drain" && name != "log" &&
         name != "watch")
       words.push_back("--" + name + "=" + value.text);
+  // There it is a word of the command line, whatever it is here.
+  if (settings.has("metrics-port") && settings.source("metrics-port").level != SourceLevel::command_line &&
+      !settings.has("metrics-port-from"))
+    words.push_back("--metrics-port-from=" + settings.source("metrics-port").text);
   const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
   words.push_back("--log=" +
                   (settings.has("log") ? absolute(settings.text("log")) : address.folder + "/" + address.key + ".log"));
@@ -280,8 +292,11 @@ Command daemon_command() {
                   "leave after so long without a request; 0: never"};
   idle.minimum = 0;
   idle.maximum = 1e9;
-  OptionSpec port{"metrics-port", OptionKind::integer, "PORT", "",
-                  "answer GET /metrics (Prometheus) on this port of 127.0.0.1, too, to every user of the machine"};
+  OptionSpec port{
+      "metrics-port", OptionKind::integer, "PORT", "",
+      "answer GET /metrics (Prometheus) on this port of 127.0.0.1, too, to every user of the machine. A port "
+      "that is taken is an error on the command line; from a variable or config file it is a warning in log "
+      "and cryored status, and is taken later"};
   port.minimum = 1;
   port.maximum = 65535;
   spec.arguments = "[--watch DIR...]";
@@ -315,6 +330,8 @@ Command daemon_command() {
        "memory for the denoiser on each GPU; without it what is free"},
       threads_option(),
       port,
+      of_command_line({"metrics-port-from", OptionKind::text, "TEXT", "",
+                       "where the port was set, for messages, and that it may be taken later; --background sets it"}),
       of_command_line({"log", OptionKind::path, "FILE", "",
                        "events, one JSON object a line, with rotation; without it on stderr, or with --background in "
                        "the runtime folder"})};

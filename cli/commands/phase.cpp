@@ -75,7 +75,9 @@ class ProgressLine {
  public:
   void operator()(const PhaseProgress& p) {
     const bool terminal = isatty(STDERR_FILENO) == 1, last = p.done == p.total;
-    if (p.done == shown_ || (!terminal && !last && shown_ != kNever && p.seconds < next_)) return;
+    if ((p.done == shown_ && p.waits_for.empty()) ||
+        (!terminal && (!last || !p.waits_for.empty()) && shown_ != kNever && p.seconds < next_))
+      return;
     shown_ = p.done;
     next_ = p.seconds + 15;
     const double rate = static_cast<double>(p.done - p.before) / std::max(p.seconds, 1e-3);
@@ -88,6 +90,7 @@ class ProgressLine {
     } else if (p.before > 0) {
       text += " done before";
     }
+    if (!p.waits_for.empty()) text += "; waits for " + p.waits_for;
     std::cerr << (terminal ? "\r\x1b[K" : "") << text << (terminal && !last ? "" : "\n") << std::flush;
   }
 
@@ -121,6 +124,7 @@ int run(const Settings& settings) {
   options.skip_bad = settings.flag("skip-bad");
   options.fresh = settings.flag("fresh");
   options.place = rank_place([&](const std::string& name) { return settings.surroundings.variable(name); });
+  options.rank_timeout = settings.number("rank-timeout");
   options.progress = ProgressLine();
   const int threads = threads_of(settings, options.place);
   set_threads(threads);
@@ -192,6 +196,8 @@ Command phase_command() {
              "auto-refinement, so leave them out where that must run without --ctf"),
       option("skip-bad", OptionKind::flag, "", "no",
              "report bad particles (also in skipped.txt) and leave them out, instead of stopping at the first"),
+      number("rank-timeout", "SECONDS", "300", 5, 1e6,
+             "with several ranks: how long one may be late, or give no sign of life, until the job ends with an error"),
       option("fresh", OptionKind::flag, "", "no", "drop what an unfinished run has left in the folder, begin anew"),
       option("weights", OptionKind::path, "FILE", "",
              "pinn: its weights, a file or the name of one that cryored weights lists; without it phase-general, "

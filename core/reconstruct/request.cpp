@@ -7,6 +7,7 @@
 
 #include "core/base/error.hpp"
 #include "core/formats/star.hpp"
+#include "core/reconstruct/request_name.hpp"
 
 namespace cryored {
 namespace {
@@ -164,6 +165,13 @@ ReconstructRequest read_request(const std::string& star_path, const std::string&
        {&request.data_real, &request.data_imag, &request.weight, &request.result, &request.result_star})
     *path = absolute(*path);
   request.root = root;
+  return request;
+}
+
+ReconstructRequest request_of_name(const std::string& star_path) {
+  ReconstructRequest request;
+  request.star_path = star_path;
+  read_name(request);
   return request;
 }
 

@@ -37,7 +37,7 @@ class PhaseRun {
     if (error)
       throw SystemError(Problem{options_.output, "output folder", error.message(), "a folder that can be written",
                                 "make it writable, or choose another --o"});
-    RankMeeting meeting(options_.place, work_);
+    RankMeeting meeting(options_.place, work_, options_.rank_timeout);
     try {
       if (leads()) {
         try {
@@ -271,20 +271,20 @@ class PhaseRun {
     return true;
   }
 
-  void tell() {
+  void tell(const std::string& waits_for = {}) {
     if (!leads() || !options_.progress) return;
-    PhaseProgress progress{0, total_, result_.resumed, seconds()};
+    PhaseProgress progress{0, total_, result_.resumed, seconds(), waits_for};
     for (const PhaseRecord& record : read_journals(work_)) progress.done += chunks_.at(record.chunk).count;
     options_.progress(progress);
   }
 
-  PhaseRunResult finish(const RankMeeting& meeting) {
+  PhaseRunResult finish(RankMeeting& meeting) {
     try {
       for (auto told = Clock::now(); !meeting.others_finished();) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         if (std::chrono::duration<double>(Clock::now() - told).count() < kFlushSeconds) continue;
         told = Clock::now();
-        tell();
+        tell(meeting.waits_for());
       }
       const auto records = read_journals(work_);
       // An abort that came when all was done already changes nothing.

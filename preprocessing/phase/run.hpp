@@ -15,6 +15,7 @@ struct PhaseProgress {
   std::size_t done = 0, total = 0;  ///< particles, of all ranks
   std::size_t before = 0;           ///< of those, done by an earlier run
   double seconds = 0;               ///< since this run began
+  std::string waits_for;            ///< the ranks that rank 0, whose own share is done, waits for
 };
 
 struct PhaseRunOptions {
@@ -28,6 +29,7 @@ struct PhaseRunOptions {
   bool skip_bad = false;  ///< report and leave out bad particles instead of stopping
   bool fresh = false;     ///< drop what an unfinished run has left
   RankPlace place;
+  double rank_timeout = 300;                           ///< seconds without a sign of life until a rank counts as lost
   std::function<void(const PhaseProgress&)> progress;  ///< rank 0, after each piece and while it waits
 };
 

@@ -121,6 +121,17 @@ TEST_F(DaemonTest, ErrorsAreThoseOfTheProgram) {
   const Json gpu = ask(path, {files.star(), "--device", "cuda"});
   EXPECT_EQ(gpu["exit"], 1);
   EXPECT_NE(gpu["stderr"].get<std::string>().find("a device of the daemon: cpu"), std::string::npos) << gpu;
+  Client client(path);
+  client.get("/v1/status");
+  const std::string answer = client.read_all();
+  const Json jobs = Json::parse(answer.substr(answer.find("\r\n\r\n") + 4))["jobs"];
+  ASSERT_EQ(jobs.size(), 2u) << "what was refused is seen too: " << jobs;
+  EXPECT_EQ(jobs[0]["job"], files.star().substr(0, files.star().rfind("_it004")));
+  EXPECT_EQ(jobs[0]["failed"], 2);
+  EXPECT_EQ(jobs[0]["recent"][0]["iteration"], 4);
+  EXPECT_EQ(jobs[0]["last_error"],
+            gpu["stderr"].get<std::string>().substr(0, gpu["stderr"].get<std::string>().find('\n')));
+  EXPECT_EQ(jobs[1]["recent"][0]["map"], "nothing.star");
   EXPECT_FALSE(exists(files.result()));
 }
 
@@ -203,6 +214,45 @@ TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
   kill(pid, SIGTERM);
   for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
   EXPECT_FALSE(exists(json));
+}
+
+// A config file speaks to every daemon of the user, and only one of them can have the port.
+TEST_F(DaemonTest, AMetricsPortThatIsTakenStopsOnlyWhoAsksForItByName) {
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(bind(taken, reinterpret_cast<const sockaddr*>(&name), size), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&name), &size), 0);
+  const std::string port = std::to_string(ntohs(name.sin_port));
+  for (const char* where : {"--foreground", "--background"}) {
+    std::vector<std::string> words{"--metrics-port", port};
+    if (where == std::string("--background")) words.emplace_back(where);
+    const Outcome refused = run(daemon(words));
+    EXPECT_EQ(refused.code, 1) << refused.err;
+    EXPECT_NE(refused.err.find("command line: metrics-port of 127.0.0.1: found " + port), std::string::npos)
+        << refused.err;
+  }
+  write_file(scratch / "cryored.conf", "metrics-port = " + port + "\n");
+  Invocation start = daemon({"--background"});
+  start.folder = scratch.path();
+  const Outcome started = run(start);
+  ASSERT_EQ(started.code, 0) << started.err;
+  start.words = {cryored(), "status"};
+  const Outcome status = run(start);
+  EXPECT_NE(status.out.find("warning  no metrics port: cryored.conf:1: metrics-port of 127.0.0.1: found " + port),
+            std::string::npos)
+      << status.out;
+  close(taken);
+  std::string seen;
+  for (int i = 0; i < 300 && seen.find("  metrics  http://127.0.0.1:" + port) == std::string::npos; ++i, usleep(100000))
+    seen = run(start).out;
+  EXPECT_NE(seen.find("  metrics  http://127.0.0.1:" + port + "/metrics\n"), std::string::npos) << seen;
+  EXPECT_EQ(seen.find("warning"), std::string::npos) << seen;
+  start.words = {cryored(), "daemon", "--stop"};
+  EXPECT_EQ(run(start).code, 0);
 }
 
 TEST_F(DaemonTest, OptionsOfWhoeverStartsItHoldInTheBackground) {

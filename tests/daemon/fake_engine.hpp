@@ -10,6 +10,7 @@
 
 #include "core/base/error.hpp"
 #include "daemon/queue.hpp"
+#include "daemon/refused.hpp"
 
 namespace cryored_test {
 
@@ -35,7 +36,7 @@ class FakeEngine : public Engine {
     plan.facts.half = static_cast<int>(number(request, "half", 0));
     plan.facts.iteration = static_cast<int>(number(request, "it", 0));
     if (const auto device = option(request, "device"); !device.empty()) plan.devices = {device};
-    if (!option(request, "bad").empty()) throw base::UsageError("bad words");
+    if (!option(request, "bad").empty()) throw Refused(base::UsageError("bad words"), plan.facts);
     return plan;
   }
 

@@ -217,6 +217,11 @@ TEST_F(QueueTest, BadWordsAreAnsweredAsTheProgramWould) {
   const auto bad = submit({"A", "a", "bad=1"});
   EXPECT_EQ(bad->wait(), (Names{"done 2"}));
   EXPECT_EQ(bad->outcome().err, "cryored: error: bad words\n");
+  const Snapshot all = queue->snapshot();
+  ASSERT_EQ(all.jobs.size(), 1u);
+  EXPECT_EQ(all.jobs[0].job, "A");
+  EXPECT_EQ(all.jobs[0].failed, 1u);
+  EXPECT_EQ(all.jobs[0].last_error, "cryored: error: bad words");
 }
 
 TEST_F(QueueTest, DrainingEndsWhatIsThereAndTakesNoMore) {

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "core/base/error.hpp"
@@ -254,6 +256,50 @@ TEST_F(ServerTest, APortThatIsTakenIsAnError) {
     EXPECT_NE(std::string(error.what()).find("--metrics-port"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(fs::exists(Address{folder, "l"}.socket()));
+}
+
+TEST_F(ServerTest, APortThatMayWaitIsTakenWhenItIsFree) {
+  options.metrics = [](const Snapshot&) { return std::string("metrics\n"); };
+  options.metrics_port = 0;
+  start();
+  const int port = server->metrics_port();
+  FakeEngine other_engine{{"cpu"}};
+  Queue other(other_engine, QueueOptions{});
+  ServerOptions same = options;
+  same.metrics_port = port;
+  same.metrics_port_source = "some.conf:7";
+  same.metrics_port_may_wait = true;
+  same.metrics_port_retry = 0.05;
+  std::mutex mutex;
+  std::vector<std::string> events;
+  Server second(other, {folder, "l"}, same, [&](const std::string& event, const Json&) {
+    const std::lock_guard hold(mutex);
+    events.push_back(event);
+  });
+  std::thread running([&] { second.run(); });
+  Snapshot::Self self = second.snapshot().self;
+  EXPECT_EQ(self.metrics_port, 0);
+  EXPECT_EQ(self.metrics_problem.rfind("some.conf:7: metrics-port of 127.0.0.1: found " + std::to_string(port), 0), 0u)
+      << self.metrics_problem;
+  {
+    Client client(folder + "/l.sock");
+    client.get("/v1/status");
+    EXPECT_NE(client.read_all().find("\"metrics_port\":null,\"metrics_problem\":\"some.conf:7"), std::string::npos);
+  }
+  server->stop(false);
+  for (int i = 0; i < 2000 && self.metrics_port == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    self = second.snapshot().self;
+  }
+  EXPECT_EQ(self.metrics_port, port);
+  EXPECT_EQ(self.metrics_problem, "");
+  Client client(port);
+  client.get("/metrics");
+  EXPECT_NE(client.read_all().find("\r\n\r\nmetrics\n"), std::string::npos);
+  second.stop(false);
+  running.join();
+  EXPECT_EQ(std::count(events.begin(), events.end(), "metrics_port.taken"), 1) << "not at each try";
+  EXPECT_EQ(std::count(events.begin(), events.end(), "metrics_port.open"), 1);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "phase_testing.hpp"
+#include "preprocessing/ranks.hpp"
 #include "tests/cli/process.hpp"
 
 namespace {
@@ -170,6 +171,28 @@ TEST_F(PhaseProgram, WeightsOfTheNetworkThatCannotServeAreNamed) {
   EXPECT_FALSE(exists(folder_ / "out/particles.star"));
 }
 #endif
+
+TEST_F(PhaseProgram, ALostRankEndsTheJobAndTheNextRunGoesOn) {
+  write_particles(folder_.path(), {{{48, 2, 1000}}});  // two pieces: one for each rank
+  ASSERT_EQ(run(phase({"--i", "in.star", "--o", "one", "--threads", "1"})).code, 0);
+  Invocation ranks = phase({"--i", "in.star", "--o", "two", "--threads", "1", "--rank-timeout", "5"});
+  ranks.environment["OMPI_COMM_WORLD_RANK"] = "0";
+  ranks.environment["OMPI_COMM_WORLD_SIZE"] = "2";
+  Process leader(ranks);
+  const std::string work = folder_ / "two/.cryored_phase";
+  for (int i = 0; i < 2000 && !exists(work); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  // Rank 1 comes, begins, and is never heard of again.
+  RankMeeting({1, 2, 2, "test"}, work, 60).begin();
+  const Outcome outcome = leader.wait();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(found(outcome.err, "rank 1 (")) << outcome.err;
+  EXPECT_TRUE(found(outcome.err, ", pid " + std::to_string(getpid()) + ") of 2")) << outcome.err;
+  EXPECT_TRUE(found(outcome.err, "no sign of life for 5 s")) << outcome.err;
+  EXPECT_TRUE(exists(folder_ / "two/RELION_JOB_EXIT_FAILURE"));
+  const Outcome again = run(phase({"--i", "in.star", "--o", "two", "--threads", "1"}));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(read_file(folder_ / "one/phases_1.mrcs"), read_file(folder_ / "two/phases_1.mrcs"));
+}
 
 // Two-dimensional classes, a refinement in 3D and a reconstruction, with the options that docs/phase.md names.
 TEST_F(PhaseProgram, RelionRunsTheResultAsItIs) {

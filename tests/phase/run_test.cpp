@@ -3,7 +3,9 @@
 #include "preprocessing/phase/run.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -238,6 +240,60 @@ TEST(NormaliseBackground, FlatBackgroundDoesNotBlowUpTheParticle) {
   // One pixel of 1024 has an SD of 1 / 32; a tenth of that divides.
   EXPECT_NEAR(image[16 * 32 + 16], 320, 1);
   EXPECT_THROW(normalise_background(image.data(), 32, 30), UsageError);
+}
+
+// A rank that works longer than the time-out is waited for; one that is gone is not.
+TEST(RankMeeting, TellsSlowRanksFromLostOnes) {
+  const ScratchFolder folder{"ranks"};
+  constexpr double kTimeout = 3;
+  RankMeeting leader({0, 3, 3, "test"}, folder.path(), kTimeout);
+  auto slow = std::make_unique<RankMeeting>(RankPlace{1, 3, 3, "test"}, folder.path(), kTimeout);
+  auto lost = std::make_unique<RankMeeting>(RankPlace{2, 3, 3, "test"}, folder.path(), kTimeout);
+  std::thread one([&] { slow->begin(); }), two([&] { lost->begin(); });
+  leader.begin();
+  one.join();
+  two.join();
+  const auto ask_for = [&](double seconds) {
+    const auto start = std::chrono::steady_clock::now();
+    while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds) {
+      if (leader.others_finished()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
+  };
+  EXPECT_FALSE(ask_for(2 * kTimeout));
+  const std::string here = ", pid " + std::to_string(getpid()) + ")";
+  EXPECT_EQ(leader.waits_for().rfind("rank 1 (", 0), 0u) << leader.waits_for();
+  EXPECT_NE(leader.waits_for().find(here + ", rank 2 ("), std::string::npos) << leader.waits_for();
+  slow->finish();
+  EXPECT_FALSE(leader.others_finished());
+  EXPECT_EQ(leader.waits_for().rfind("rank 2 (", 0), 0u) << leader.waits_for();
+  lost.reset();
+  try {
+    ask_for(100 * kTimeout);
+    FAIL() << "rank 0 waits for a lost one";
+  } catch (const SystemError& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.rfind("rank 2 (", 0), 0u) << text;
+    EXPECT_NE(text.find(here + " of 3"), std::string::npos) << text;
+    EXPECT_NE(text.find("no sign of life for 3 s"), std::string::npos) << text;
+  }
+}
+
+TEST(RankMeeting, NamesTheRanksThatNeverCame) {
+  const ScratchFolder folder{"ranks"};
+  try {
+    RankMeeting({0, 3, 3, "test"}, folder.path(), 0.2).begin();
+    FAIL();
+  } catch (const SystemError& error) {
+    EXPECT_NE(std::string(error.what()).find("no word of rank 1, 2 of 3"), std::string::npos) << error.what();
+  }
+  try {
+    RankMeeting({1, 3, 3, "test"}, folder.path(), 0.2).begin();
+    FAIL();
+  } catch (const SystemError& error) {
+    EXPECT_NE(std::string(error.what()).find("test rank 1: rank 0"), std::string::npos) << error.what();
+  }
 }
 
 TEST(RankPlace, ReadsLaunchers) {
