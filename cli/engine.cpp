@@ -31,8 +31,9 @@ daemon::Facts facts_of(const ReconstructRequest& request) {
   daemon::Facts facts;
   facts.map = map_name(request);
   // Names that do not follow RELION's pattern: the folder is the job.
-  facts.job =
-      request.iteration < 0 ? std::filesystem::path(request.star_path).parent_path().string() : request.job_root;
+  std::filesystem::path job(request.job_root);
+  if (request.iteration < 0) job = std::filesystem::path(request.star_path).parent_path();
+  facts.job = job.lexically_normal().string();  // RELION says ./run when it is called so
   facts.iteration = request.iteration;
   facts.half = request.half;
   facts.number = request.class_number;
