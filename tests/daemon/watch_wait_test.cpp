@@ -30,6 +30,16 @@ class WaitScript : public WatchTest, public testing::WithParamInterface<const ch
   }
 };
 
+TEST_P(WaitScript, HelpTellsHowToSetIt) {
+  Invocation call;
+  call.words = {"sh", "-c", std::string("exec ") + GetParam() + " '" CRYORED_TEST_SCRIPTS "/cryored-wait.sh' --help"};
+  const Outcome outcome = run(call);
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find("export RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE="), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("CRYORED_VIA_FILES_TIMEOUT"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find('#'), std::string::npos) << outcome.out;
+}
+
 TEST_P(WaitScript, TheMapIsThatOfReconstruct) {
   Invocation alone;
   alone.words = {cryored(), "reconstruct", "--prior", "gaussian", "--pixel-size", "3.0", star()};
