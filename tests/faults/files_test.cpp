@@ -151,11 +151,10 @@ class FaultsFiles : public FaultTest {
     Tally tally;
     for (std::size_t i = 0; i < all.size(); ++i) judge(callers[i]->wait(), all[i], tally);
     EXPECT_EQ(count_events(number_of_daemons, "request.done"), count);
-    report(
-        "through files: requests at once, " + std::to_string(number_of_daemons) + " daemons that race for the folder",
-        count,
-        std::to_string(tally.wrong) + " wrong or missing maps, computed " +
-            std::to_string(count_events(number_of_daemons, "request.done")) + " times");
+    report("through files: requests at once, daemons that race for the folder", count,
+           std::to_string(tally.wrong) + " wrong or missing maps, computed " +
+               std::to_string(count_events(number_of_daemons, "request.done")) + " times by " +
+               std::to_string(number_of_daemons) + " daemons");
   }
 
   /// A file of the request is cut at a random byte, and whole again later or never.
