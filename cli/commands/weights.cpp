@@ -34,14 +34,18 @@ Json describe(const WeightsInfo& info) {
 }
 
 void print(const WeightsInfo& info, bool verified) {
+  const bool denoiser = info.model.is_null();
   std::cout << info.name << (verified ? ": intact" : "") << "\n"
             << "  file          " << info.path << " (" << info.file_bytes << " bytes)\n"
             << "  architecture  " << info.kind() << ", " << info.parameters() << " parameters\n"
-            << "  voxel size    " << info.voxel_size << " A, trained on blocks of " << info.block << "\n"
-            << "  date, licence " << info.date << ", " << info.licence << "\n"
-            << "  confidence    "
-            << (info.confidence ? "a table for each shell" : "no table, so --confidence per-shell is refused") << "\n"
-            << "  sha256        " << info.sha256 << "\n";
+            << (denoiser ? "  voxel size    " : "  pixel size    about ") << info.voxel_size << " A, trained on "
+            << (denoiser ? "blocks of " : "images of ") << info.block << "\n"
+            << "  date, licence " << info.date << ", " << info.licence << "\n";
+  if (denoiser)
+    std::cout << "  confidence    "
+              << (info.confidence ? "a table for each shell" : "no table, so --confidence per-shell is refused")
+              << "\n";
+  std::cout << "  sha256        " << info.sha256 << "\n";
 }
 
 int run(const Settings& settings) {

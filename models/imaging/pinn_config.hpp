@@ -38,8 +38,8 @@ struct PinnConfig {
 };
 
 /// Resolution in A for which the grids of training and retrieval are free of aliasing (padded_box()). Finer detail, of
-/// which single exposures tell next to nothing, may come back at the other edge; grids for Nyquist would be three times
-/// larger at high defocus and small pixels.
+/// which single exposures tell next to nothing, may come back at the other edge; grids for Nyquist have up to twice the
+/// area at high defocus and small pixels.
 inline constexpr double kPinnGridResolution = 3;
 
 /// "pinn": the "type" of this architecture in weights files.

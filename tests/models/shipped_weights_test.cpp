@@ -1,5 +1,9 @@
 // The weights in the repository: whole, described, and of the architecture that their header names.
 
+#include <algorithm>
+#include <filesystem>
+
+#include "models/imaging/pinn_config.hpp"
 #include "models/weights_file.hpp"
 #include "tests/models/models_testing.hpp"
 
@@ -17,6 +21,20 @@ TEST(ShippedWeights, AreFoundWholeAndDescribed) {
   EXPECT_FALSE(info.date.empty());
   EXPECT_FALSE(info.training.empty()) << "what the network was trained on must be stated";
   EXPECT_FALSE(info.metrics.empty()) << "what it reaches must be stated";
+}
+
+// The phase network's beside it: found by its own name, and never taken for a denoiser.
+TEST(ShippedWeights, OfThePhaseNetworkAreFoundWholeAndDescribed) {
+  unsetenv("CRYORED_WEIGHTS");
+  const WeightsInfo info = verify_weights(find_weights("", "", kPhaseWeights));
+  EXPECT_EQ(std::filesystem::path(info.path).filename(), kPhaseWeights);
+  EXPECT_EQ(info.model.at("type"), kPinnType);
+  EXPECT_NO_THROW(pinn_config(info.model, info.path));
+  EXPECT_LT(info.file_bytes, 10'000'000u);
+  EXPECT_FALSE(info.training.empty() || info.metrics.empty());
+  EXPECT_THROW(require_denoiser(info), InputError);
+  const auto all = list_weights();
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const std::string& f) { return f.ends_with(".crw"); }), 2);
 }
 
 }  // namespace
