@@ -17,6 +17,7 @@ std::vector<Command> all_commands() {
           evaluate_benchmark_command(),
           evaluate_one_pass_command(),
           evaluate_phase_command(),
+          evaluate_phase_relion_command(),
           phase_command(),
 #endif
           env_command(),

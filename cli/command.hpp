@@ -34,6 +34,7 @@ Command evaluate_refine_command();
 Command evaluate_one_pass_command();
 Command evaluate_phase_command();
 Command evaluate_benchmark_command();
+Command evaluate_phase_relion_command();
 
 /// All subcommands in the order of the help text. An explicit list: nothing registers itself.
 std::vector<Command> all_commands();

@@ -29,9 +29,9 @@ PhaseImageOptions view_options(const PhaseSceneOptions& o, int view) {
   return image;
 }
 
-/// work(0) ... work(count - 1), on several threads; the first exception is thrown on.
-template <typename Work>
-void in_parallel(int count, int threads, const Work& work) {
+}  // namespace
+
+void in_parallel(int count, int threads, const std::function<void(int)>& work) {
   std::atomic<int> next{0};
   std::mutex mutex;
   std::exception_ptr problem;
@@ -50,8 +50,6 @@ void in_parallel(int count, int threads, const Work& work) {
   for (std::thread& t : pool) t.join();
   if (problem) std::rethrow_exception(problem);
 }
-
-}  // namespace
 
 PhaseScene make_phase_scene(const Structure& structure, const PhaseSceneOptions& o, const SimulateExposures& simulate,
                             int threads) {

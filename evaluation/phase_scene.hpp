@@ -50,4 +50,7 @@ PhaseScene make_phase_scene(const Structure& structure, const PhaseSceneOptions&
 std::vector<Map> true_phases(const Structure& structure, const PhaseSceneOptions& options,
                              const SimulateExposures& simulate, int threads);
 
+/// work(0) ... work(count - 1), on several threads; the first exception is thrown on.
+void in_parallel(int count, int threads, const std::function<void(int)>& work);
+
 }  // namespace cryored

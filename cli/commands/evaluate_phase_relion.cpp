@@ -1,0 +1,426 @@
+// cryored evaluate phase-relion: what RELION makes of particle images that cryored phase has processed.
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/common_options.hpp"
+#include "cli/installation.hpp"
+#include "cli/phase_library.hpp"
+#include "cli/phase_methods.hpp"
+#include "cli/progress.hpp"
+#include "cli/run_program.hpp"
+#include "cli/simulation_options.hpp"
+#include "cli/threads.hpp"
+#include "core/base/atomic_file.hpp"
+#include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
+#include "core/formats/mrc.hpp"
+#include "core/fourier/fft.hpp"
+#include "core/report/plot.hpp"
+#include "evaluation/phase_page.hpp"
+#include "evaluation/phase_relion.hpp"
+#include "evaluation/phase_stack.hpp"
+#include "evaluation/refine_page.hpp"
+#include "evaluation/relion_run.hpp"
+#include "preprocessing/phase/run.hpp"
+#include "simulation/data_set.hpp"
+#include "simulation/structures.hpp"
+
+namespace cryored {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void stop_interrupted() {
+  throw Error({"cryored evaluate phase-relion", "", "interrupted", "", "run the same command again to continue"});
+}
+
+PhaseStackOptions stack_options(const Settings& settings) {
+  PhaseStackOptions o;
+  o.box = static_cast<std::size_t>(settings.integer("box"));
+  if (o.box % 2) throw UsageError(Problem{"--box", "", std::to_string(o.box), "an even number of pixels", ""});
+  o.pixel_size = settings.number("pixel-size");
+  o.count = static_cast<int>(settings.integer("count"));
+  o.ctf.voltage = settings.number("voltage");
+  o.ctf.spherical_aberration = settings.number("cs");
+  o.ctf.amplitude_contrast = settings.number("amplitude-contrast");
+  std::tie(o.least_defocus, o.most_defocus) = number_pair(settings, "defocus");
+  if (o.least_defocus > o.most_defocus)
+    throw UsageError(Problem{"--defocus", "", settings.text("defocus"), "LOW:HIGH, the smaller one first", ""});
+  o.ice = settings.number("ice");
+  o.b_factor = settings.number("b-factor");
+  o.dose = settings.number("dose");
+  o.seed = static_cast<std::uint64_t>(settings.integer("seed"));
+  return o;
+}
+
+Json to_json(const PhaseStackOptions& o, const std::string& structure) {
+  return {{"structure_sha256", sha256_file(structure)},
+          {"box", o.box},
+          {"pixel_size_A", o.pixel_size},
+          {"count", o.count},
+          {"voltage_kV", o.ctf.voltage},
+          {"spherical_aberration_mm", o.ctf.spherical_aberration},
+          {"amplitude_contrast", o.ctf.amplitude_contrast},
+          {"defocus_A", {o.least_defocus, o.most_defocus}},
+          {"ice_A", o.ice},
+          {"b_factor_A2", o.b_factor},
+          {"dose", o.dose},
+          {"shift_sigma_A", o.shift},
+          {"seed", o.seed}};
+}
+
+/// One stack, classified and refined.
+struct Variant {
+  PhaseVariant stack;
+  std::string title;
+  Class2dScore classes;
+  std::string end;
+  RefinementScore refined;
+  RawMapScore raw_map;
+  double seconds = 0;
+};
+
+Json to_json(const MapScore& m) {
+  return {{"fsc_0.5_A", m.resolution}, {"fsc_0.5_masked_A", m.resolution_masked}, {"fsc", m.fsc}};
+}
+
+class Run {
+ public:
+  explicit Run(const Settings& settings)
+      : settings_(settings),
+        out_(fs::absolute(settings.surroundings.resolve(settings.text("out"))).lexically_normal()),
+        threads_(settings.has("threads") ? static_cast<int>(settings.integer("threads")) : usable_processors()),
+        options_(stack_options(settings)),
+        structure_(read_structure(settings.arguments.at(0))) {
+    set_threads(threads_);
+    methods_ = named_phase_methods(settings, "methods", threads_);
+    if (2 * structure_.radius > static_cast<double>(options_.box) * options_.pixel_size)
+      throw UsageError(
+          Problem{settings.arguments[0], "diameter", fmt::format("{:.0f} A", 2 * structure_.radius),
+                  fmt::format("at most the box of {:g} A", static_cast<double>(options_.box) * options_.pixel_size),
+                  "give a larger --box"});
+    stages_ = 2 + 4 * methods_.size();
+  }
+
+  int run() {
+    watch_signals();
+    simulate();
+    truth_ = read_truth((out_ / "particles").string());
+    // RELION wants the mask inside the box; its soft edge takes five pixels on each side.
+    diameter_ = std::min(std::ceil(2 * structure_.radius + 10),
+                         std::floor((static_cast<double>(options_.box) - 10) * options_.pixel_size));
+    for (NamedPhaseMethod& m : methods_) {
+      process(m);
+      classify();
+      refine();
+      reconstruct();
+      write();
+    }
+    stage("known poses");
+    fs::create_directories(out_ / "known");
+    if (!reconstruct_raw(particles("particles_truth.star"), (out_ / "known").string(), "map", truth_, known_,
+                         interrupted))
+      stop_interrupted();
+    write();
+    line_.finish();
+    std::cout << format_text_table(table()) << "page: " << (out_ / "index.html").string() << std::endl;
+    return 0;
+  }
+
+ private:
+  std::string particles(const char* name) const { return (out_ / "particles" / name).string(); }
+
+  void stage(const std::string& what) {
+    if (interrupted()) stop_interrupted();
+    stage_ = fmt::format("[{}/{}] {}", ++stage_number_, stages_, what);
+    line_.show(stage_, "begins");
+  }
+
+  void simulate() {
+    stage("particles");
+    const std::string asked = (out_ / "particles" / "dataset.json").string();
+    fs::create_directories(out_ / "particles");
+    hold_to_options(asked, to_json(options_, settings_.arguments[0]).dump());
+    if (fs::exists(particles("particles.star"))) return;
+    if (!make_phase_stack(
+            structure_, options_, (out_ / "particles").string(), load_phase_library().simulate, threads_,
+            [&](int done) { line_.show(stage_, fmt::format("{} of {}", done, options_.count)); }, interrupted))
+      stop_interrupted();
+  }
+
+  std::string folder(const std::string& part) const {
+    std::string name = variants_.back().stack.name;
+    std::replace(name.begin(), name.end(), ':', '_');
+    return (out_ / name / part).string();
+  }
+
+  void process(NamedPhaseMethod& m) {
+    stage("cryored phase, " + m.word);
+    Variant v;
+    v.title = m.word == "raw" ? "raw images" : phase_method_title(m.word);
+    v.stack.name = m.word;
+    if (m.ctf != CtfState::corrected) v.stack.ctf_options = {"--ctf"};
+    if (m.ctf == CtfState::flipped) v.stack.ctf_options.push_back("--ctf_phase_flipped");
+    variants_.push_back(v);
+    PhaseVariant& stack = variants_.back().stack;
+    if (m.word == "raw") {
+      stack.star = particles("particles.star");
+      stack.stack = "particles.mrcs";
+      return;
+    }
+    PhaseRunOptions o;
+    o.input = particles("particles.star");
+    o.output = folder("phase");
+    o.program_version = build_info().version;
+    o.ctf = m.ctf;
+    o.dose = options_.dose;
+    o.particle_diameter = diameter_;
+    o.raw_names = false;  // the poses are put on the raw images below
+    o.progress = [&](const PhaseProgress& p) { line_.show(stage_, fmt::format("{} of {}", p.done, p.total)); };
+    stack.star = (fs::path(o.output) / "particles.star").string();
+    stack.stack = "phases_1.mrcs";
+    const std::string kept = m.method->description() + " " + m.weights_sha256;
+    hold_to_options(o.output + ".json", Json({{"method", kept}}).dump());
+    if (!fs::exists(stack.star) || !fs::exists(fs::path(o.output) / stack.stack)) run_phase(o, *m.method);
+  }
+
+  void classify() {
+    Variant& v = variants_.back();
+    stage("2D classes, " + v.title);
+    Class2dOptions o;
+    o.classes = static_cast<int>(settings_.integer("classes"));
+    o.iterations = static_cast<int>(settings_.integer("class-iterations"));
+    o.threads = threads_;
+    o.random_seed = static_cast<int>(settings_.integer("seed"));
+    o.diameter = diameter_;
+    if (!run_class2d(
+            v.stack, o, folder("class2d"), [&](const std::string& text) { line_.show(stage_, text); }, interrupted))
+      stop_interrupted();
+    v.classes = score_class2d(folder("class2d"), o.iterations, v.stack, truth_);
+  }
+
+  void refine() {
+    Variant& v = variants_.back();
+    stage("3D refinement, " + v.title);
+    RelionJob job;
+    job.folder = folder("refine");
+    job.particles = v.stack.star;
+    job.reference = particles("truth.mrc");  // low-passed by --ini_high
+    RelionOptions& o = job.options;
+    o.ranks = static_cast<int>(settings_.integer("ranks"));
+    o.particle_diameter = diameter_;
+    o.initial_resolution = 30;
+    o.healpix_order = static_cast<int>(settings_.integer("healpix-order"));
+    o.local_healpix_order = static_cast<int>(settings_.integer("local-healpix-order"));
+    o.max_iterations = static_cast<int>(settings_.integer("max-iterations"));
+    o.random_seed = static_cast<int>(settings_.integer("seed"));
+    // Processed images have a scale of their own.
+    o.extra = {"--firstiter_cc"};
+    o.extra.insert(o.extra.end(), v.stack.ctf_options.begin(), v.stack.ctf_options.end());
+    const RunEnd end = run_relion(
+        job, [&](const RunProgress& p) { line_.show(stage_, progress_text(p, o)); }, interrupted);
+    if (end == RunEnd::cancelled) stop_interrupted();
+    v.end = describe(end);
+    v.seconds = read_timeline(job.folder).total_seconds;
+    Truth renamed = truth_;
+    for (Pose& pose : renamed.poses) pose.stack = v.stack.stack;
+    v.refined = score_refinement(job.folder, renamed);
+  }
+
+  void reconstruct() {
+    Variant& v = variants_.back();
+    stage("raw images in the poses of " + v.title);
+    const std::string refined = folder("refine");
+    const auto joined = joined_result(refined);
+    const std::string data = joined ? *joined + "_data.star" : finished_iterations(refined).back().data();
+    const std::string star = folder("raw_in_these_poses.star");
+    write_raw_poses(data, particles("particles.star"), star);
+    if (!reconstruct_raw(star, folder("map"), "map", truth_, v.raw_map, interrupted)) stop_interrupted();
+  }
+
+  ReportTable table() const {
+    ReportTable t;
+    t.columns = {"images",
+                 "classes: FRC 0.5 (A)",
+                 "classes: area",
+                 "spread in a class (deg)",
+                 "angular error, median (deg)",
+                 "under 10 deg (%)",
+                 "raw map: FSC 0.5 to truth (A)",
+                 "in mask (A)",
+                 "its half-maps, FSC 0.143 (A)",
+                 "RELION's half-maps, FSC 0.143 (A)",
+                 "iterations",
+                 "minutes"};
+    for (const Variant& v : variants_) {
+      if (v.refined.iterations.empty()) continue;
+      t.rows.push_back({v.title, format_number(v.classes.resolution, 1), format_number(v.classes.area, 3),
+                        format_number(v.classes.spread, 0), format_number(v.refined.angle_median, 1),
+                        format_number(100 * v.refined.angle_share_within_10, 0),
+                        format_number(v.raw_map.map.resolution, 1), format_number(v.raw_map.map.resolution_masked, 1),
+                        format_number(v.raw_map.half_map_resolution, 1),
+                        format_number(v.refined.final_half_map_resolution, 1),
+                        std::to_string(v.refined.iterations.back().iteration), format_number(v.seconds / 60, 1)});
+    }
+    if (!known_.map.fsc.empty())
+      t.rows.push_back({"known poses", "-", "-", "-", "0", "100", format_number(known_.map.resolution, 1),
+                        format_number(known_.map.resolution_masked, 1), format_number(known_.half_map_resolution, 1),
+                        "-", "-", "-"});
+    return t;
+  }
+
+  void write() const {
+    const BuildInfo build = build_info();
+    Json json = {{"schema", "cryored-phase-relion"},
+                 {"version", 1},
+                 {"program", {{"version", build.version}, {"commit", build.commit}}},
+                 {"structure", structure_id(settings_.arguments[0])},
+                 {"particles", to_json(options_, settings_.arguments[0])},
+                 {"variants", Json::array()}};
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
+      const Variant& v = variants_[i];
+      Json classes = Json::array();
+      for (const Class2dScore::Class& c : v.classes.classes)
+        classes.push_back({{"particles", c.particles},
+                           {"frc_0.5_A", std::isfinite(c.resolution) ? Json(c.resolution) : Json()},
+                           {"area", c.area}});
+      json["variants"].push_back({{"images", v.stack.name},
+                                  {"method", methods_[i].method->description()},
+                                  {"weights_sha256", methods_[i].weights_sha256},
+                                  {"relion_options", v.stack.ctf_options},
+                                  {"classes", classes},
+                                  {"spread_in_class_deg", v.classes.spread},
+                                  {"refinement", Json::parse(score_json(v.refined))},
+                                  {"end", v.end},
+                                  {"seconds", v.seconds},
+                                  {"raw_map", to_json(v.raw_map.map)},
+                                  {"raw_half_maps_0.143_A", v.raw_map.half_map_resolution}});
+    }
+    if (!known_.map.fsc.empty()) json["known_poses"] = to_json(known_.map);
+    write_text_atomically((out_ / "results.json").string(), json.dump(1) + "\n");
+
+    ReportPage page(
+        "RELION on processed particle images",
+        fmt::format("{}: {} simulated particles, box {} at {:g} A, {:g} e/A^2, defocus {} A. 2D classes and "
+                    "3D refinement by RELION of each stack; the raw images are reconstructed in the poses "
+                    "that it found.",
+                    structure_id(settings_.arguments[0]), options_.count, options_.box, options_.pixel_size,
+                    options_.dose, settings_.text("defocus")));
+    page.table(table());
+    page.paragraph(
+        "Classes: FRC of each average with the mean of the true projections in RELION's poses, and the angle between a "
+        "particle's true orientation, turned by RELION's psi, and the middle one of its class; medians over particles. "
+        "Angular error after one global fit.");
+    PlotOptions plot;
+    plot.title = "Raw images in the poses found, against the truth";
+    plot.x_label = "resolution (A)";
+    plot.resolution_axis = true;
+    plot.x_max = 0.5 / options_.pixel_size;
+    plot.y_min = -0.05;
+    plot.y_max = 1.02;
+    plot.y_label = "FSC";
+    plot.thresholds = {{0.5, "0.5"}};
+    std::vector<PlotSeries> lines;
+    const auto add = [&](const std::string& title, const std::vector<double>& fsc) {
+      PlotSeries line{title, {}, {}, false, -1};
+      for (std::size_t s = 1; s < fsc.size(); ++s) {
+        line.x.push_back(static_cast<double>(s) / (static_cast<double>(options_.box) * options_.pixel_size));
+        line.y.push_back(fsc[s]);
+      }
+      lines.push_back(std::move(line));
+    };
+    ReportImageGrid grid;
+    grid.columns = {"1", "2", "3", "4", "5", "6"};
+    for (const Variant& v : variants_) {
+      add(v.title, v.raw_map.map.fsc);
+      std::string name = v.stack.name;
+      std::replace(name.begin(), name.end(), ':', '_');
+      const Map averages = read_mrc(
+          (out_ / name / "class2d" / fmt::format("run_it{:03}_classes.mrcs", settings_.integer("class-iterations")))
+              .string());
+      ReportImageGrid::Row row{v.title, "", {}};
+      const GreyWindow window = percentile_window({&averages}, 1, 99.7);
+      for (std::size_t k = 0; k < grid.columns.size(); ++k)
+        row.images.push_back(slice_image(averages, SliceAxis::z, k % averages.nz, window, 1));
+      grid.rows.push_back(std::move(row));
+    }
+    if (!known_.map.fsc.empty()) add("known poses", known_.map.fsc);
+    page.heading("Maps");
+    page.figure(line_plot_svg(lines, plot));
+    page.heading("Class averages");
+    grid.caption = "The first classes of each stack; one grey scale for a stack.";
+    page.image_grid(grid);
+    write_text_atomically((out_ / "index.html").string(), page.html());
+  }
+
+  const Settings& settings_;
+  fs::path out_;
+  int threads_;
+  PhaseStackOptions options_;
+  Structure structure_;
+  std::vector<NamedPhaseMethod> methods_;
+  double diameter_ = 0;
+  Truth truth_;
+  std::vector<Variant> variants_;
+  RawMapScore known_;
+  ProgressLine line_;
+  std::string stage_;
+  std::size_t stage_number_ = 0, stages_ = 0;
+};
+
+int run(const Settings& settings) { return Run(settings).run(); }
+
+}  // namespace
+
+Command evaluate_phase_relion_command() {
+  using enum OptionKind;
+  Command command{"evaluate phase-relion", {}, run};
+  CommandSpec& spec = command.spec;
+  spec.program = "cryored evaluate phase-relion";
+  spec.arguments = "STRUCTURE";
+  spec.summary = "What RELION makes of processed particle images: classes, poses, and the raw images in these poses";
+  spec.details =
+      "Simulates a particle stack with wave optics, ice and counting noise, processes it with each method as cryored "
+      "phase does, and lets RELION (relion_refine) make 2D classes and refine poses in 3D, from the structure at 30 A, "
+      "on each of the stacks, with the options that docs/phase.md names. relion_reconstruct --ctf then reconstructs "
+      "the "
+      "raw images in the poses found; that map is compared with the structure, as is the one in the true poses.\n\n"
+      "Results: <out>/index.html, <out>/results.json. What is finished is not done again; an interrupted refinement "
+      "continues with RELION's last finished iteration.";
+  spec.minimum_arguments = 1;
+  spec.maximum_arguments = 1;
+  spec.options = {
+      tool_option("out", path, "DIR", "phase-relion", "output folder"),
+      tool_option("methods", text, "LIST", "raw,wiener:10:100",
+                  std::string(kPhaseMethodWords) + "; with commas between"),
+      tool_option("count", integer, "N", "600", 20, 1e6, "particles"),
+      tool_option("box", integer, "N", "80", 16, 4096, "pixels, even"),
+      tool_option("pixel-size", number, "A", "2", 0.1, 20, "pixel size in A"),
+      tool_option("dose", number, "E", "40", 0.01, 1e4, "electrons / A^2"),
+      tool_option("voltage", number, "KV", "300", 1, 2000, "acceleration voltage"),
+      tool_option("cs", number, "MM", "2.7", 0, 20, "spherical aberration"),
+      tool_option("amplitude-contrast", number, "Q", "0.1", 0, 0.99, "amplitude contrast"),
+      tool_option("defocus", text, "LOW:HIGH", "8000:18000", "in A, uniform"),
+      tool_option("ice", number, "A", "300", 0, 1e5, "thickness of the ice"),
+      tool_option("b-factor", number, "B", "50", 0, 1000, "B factor of every atom in A^2"),
+      tool_option("seed", integer, "N", "1", 0, 1e9, "of everything that is drawn, RELION's too"),
+      tool_option("classes", integer, "N", "8", 1, 1000, "2D classes"),
+      tool_option("class-iterations", integer, "N", "10", 1, 200, "of the 2D classification"),
+      tool_option("max-iterations", integer, "N", "6", 1, 999, "of the 3D refinement"),
+      tool_option("healpix-order", integer, "N", "2", 0, 6, "first angular sampling: 1 is 30, 2 is 15 degrees"),
+      tool_option("local-healpix-order", integer, "N", "3", 1, 9,
+                  "angular sampling from which searches are local: 4 is 3.75 degrees (RELION's default), 3 is 7.5"),
+      tool_option("ranks", integer, "N", "3", 3, 129, "MPI ranks of the refinement: one leader, two or more followers"),
+      device_option(),
+      threads_option(),
+  };
+  return command;
+}
+
+}  // namespace cryored

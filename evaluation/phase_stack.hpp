@@ -1,0 +1,30 @@
+#pragma once
+// A particle stack for RELION made by wave optics: exposures in ice with counting noise, normalised, poses known.
+
+#include <functional>
+#include <string>
+
+#include "evaluation/phase_scene.hpp"
+
+namespace cryored {
+
+struct PhaseStackOptions {
+  std::size_t box = 80;  ///< pixels, even
+  double pixel_size = 2;
+  int count = 600;
+  CtfParameters ctf;                                  ///< microscope; the defoci come from the range
+  double least_defocus = 8000, most_defocus = 18000;  ///< A, uniform
+  double ice = 300, b_factor = 50, dose = 40;         ///< A, A^2, electrons / A^2
+  double shift = 2;                                   ///< A, SD of each coordinate
+  std::uint64_t seed = 1;
+};
+
+/// Names as in simulate_particles(): particles.mrcs, particles.star (RELION 3.1, CTF, no poses), particles_truth.star,
+/// truth.mrc, the potential on the images' grey scale: its projections times the CTF are the images to first order.
+/// `progress` is called with the number of images done; when `cancelled` says so, the stack is given up and false
+/// returned. Throws SystemError.
+bool make_phase_stack(const Structure& structure, const PhaseStackOptions& options, const std::string& folder,
+                      const SimulateExposures& simulate, int threads, const std::function<void(int)>& progress,
+                      const std::function<bool()>& cancelled);
+
+}  // namespace cryored
