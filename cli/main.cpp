@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <new>
@@ -18,8 +19,10 @@ std::string overview(const std::vector<Command>& commands) {
   std::string text =
       "Usage: cryored COMMAND [arguments] [options]\n\n"
       "Cryo-EM reconstruction with a learned prior, for RELION's --external_reconstruct.\n\nCommands:\n";
+  std::size_t width = 0;
+  for (const auto& command : commands) width = std::max(width, command.name.size());
   for (const auto& command : commands)
-    text += "  " + command.name + std::string(19 - command.name.size(), ' ') + command.spec.summary + "\n";
+    text += "  " + command.name + std::string(width + 2 - command.name.size(), ' ') + command.spec.summary + "\n";
   text += "\ncryored COMMAND --help explains one command; --version prints the version.\n";
   return text;
 }

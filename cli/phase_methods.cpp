@@ -3,15 +3,18 @@
 #include <charconv>
 #include <cmath>
 
+#include "cli/network_options.hpp"
 #include "cli/phase_library.hpp"
 #include "cli/simulation_options.hpp"
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "preprocessing/phase/filters.hpp"
 
 namespace cryored {
 
 const char* const kPhaseMethodWords =
-    "raw (the image as it is), lowpass:A, flip, wiener:SNR:B, iterative:ROUNDS:A, tv:ROUNDS:STRENGTH";
+    "raw (the image as it is), lowpass:A, flip, wiener:SNR:B, iterative:ROUNDS:A, tv:ROUNDS:STRENGTH, "
+    "pinn, pinn:WEIGHTS";
 
 namespace {
 
@@ -42,6 +45,13 @@ struct Word {
 };
 
 }  // namespace
+
+std::string NamedPhaseMethod::file_name() const {
+  std::string name = word;
+  for (char& c : name)
+    if (c == ':' || c == '/') c = '_';
+  return name;
+}
 
 std::vector<NamedPhaseMethod> named_phase_methods(const Settings& settings, const std::string& option, int threads) {
   std::vector<NamedPhaseMethod> methods;
@@ -78,6 +88,12 @@ std::vector<NamedPhaseMethod> named_phase_methods(const Settings& settings, cons
     } else if (has("tv", 2)) {
       m.method =
           load_phase_library().make_tv({word.rounds(parts[1]), word.number(parts[2], 0, 1e4)}, device(), threads);
+    } else if (name == "pinn") {
+      Settings mine = settings;
+      if (text != name) mine.values["weights"].text = text.substr(name.size() + 1);
+      m.weights = phase_weights_in_force(mine);
+      m.weights_sha256 = sha256_file(m.weights);
+      m.method = load_phase_library().make_pinn(m.weights, precision_in_force(settings), device(), threads);
     } else {
       word.refuse();
     }

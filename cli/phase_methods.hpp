@@ -15,13 +15,17 @@ struct NamedPhaseMethod {
   CtfState ctf = CtfState::as_before;
   std::unique_ptr<PhaseMethod> method;
   std::string weights, weights_sha256;  ///< of a network's file, else empty
+
+  std::string file_name() const;  ///< the word, fit for the name of a file
 };
 
 /// What the words are, for help texts and messages.
 extern const char* const kPhaseMethodWords;
 
-/// raw (the image as it is), lowpass:A, flip, wiener:SNR:B, iterative:ROUNDS:A, tv:ROUNDS:STRENGTH, separated by commas
-/// in the option `option`; each once. The settings' --device and --threads say where they compute.
+/// raw (the image as it is), lowpass:A, flip, wiener:SNR:B, iterative:ROUNDS:A, tv:ROUNDS:STRENGTH, pinn (of
+/// --weights), pinn:WEIGHTS (a file or a name), separated by commas in the option `option`; each once. The settings'
+/// --device and
+/// --precision say how they compute.
 /// Throws UsageError naming the option and the word.
 std::vector<NamedPhaseMethod> named_phase_methods(const Settings& settings, const std::string& option, int threads);
 

@@ -141,11 +141,6 @@ double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::string file_name(std::string word) {
-  std::replace(word.begin(), word.end(), ':', '_');
-  return word;
-}
-
 class Evaluation {
  public:
   explicit Evaluation(const Settings& settings, const CommandSpec& spec)
@@ -165,7 +160,9 @@ class Evaluation {
     if (!candidate_.empty() && std::none_of(methods_.begin(), methods_.end(), is(candidate_)))
       throw UsageError(
           Problem{"--candidate", "", candidate_, "one of --methods: " + settings.text("methods"), "add it there"});
-    if (candidate_.empty() && std::any_of(methods_.begin(), methods_.end(), is("pinn"))) candidate_ = "pinn";
+    if (candidate_.empty())
+      for (const NamedPhaseMethod& m : methods_)
+        if (candidate_.empty() && !m.weights.empty()) candidate_ = m.word;
     for (const NamedPhaseMethod& m : methods_) results_.methods.push_back(m.word);
     results_.box = scene_.box;
     results_.pixel_size = scene_.pixel_size;
@@ -215,7 +212,7 @@ class Evaluation {
     std::vector<Map> wrong;
     for (std::size_t m = 0; m < methods_.size(); ++m) {
       NamedPhaseMethod& method = methods_[m];
-      const std::string name = fmt::format("{}_dose{:g}_{}", molecule.name, dose, file_name(method.word));
+      const std::string name = fmt::format("{}_dose{:g}_{}", molecule.name, dose, method.file_name());
       const Json key = key_of(method, molecule, dose);
       if (auto kept = kept_phase_score(folder, name, key)) {
         cell.scores.push_back(std::move(*kept));
@@ -393,7 +390,7 @@ CommandSpec specification() {
       "exposures "
       "of a view; contrast; and what a method invents, from exposures of ice alone and with another molecule's "
       "truth.\n\n"
-      "With --candidate (pinn where it is among the methods) one method is held against all others: area under the FRC "
+      "With --candidate (the first pinn where there is one) one method is held against all others: area under the FRC "
       "1.05 times the other's or more, FRC 0.5 not worse; the misses are listed.\n\n"
       "Results: <out>/index.html, <out>/results.json, <out>/figure.png (the pictures of the first structure). What was "
       "scored is kept in <out>/scores and not computed again; an interrupted run continues when it is called again. "
@@ -420,6 +417,10 @@ CommandSpec specification() {
       tool_option("ice", number, "A", "300", 0, 1e5, "thickness of the ice"),
       tool_option("b-factor", number, "B", "50", 0, 1000, "B factor of every atom in A^2"),
       tool_option("seed", integer, "N", "1", 0, 1e9, "of angles, defoci, ice and noise"),
+      tool_option("weights", path, "FILE", "",
+                  "pinn: its weights, a file or the name of one that cryored weights lists; without it phase-general, "
+                  "which is shipped"),
+      precision_option(),
       device_option(),
       threads_option(),
   };

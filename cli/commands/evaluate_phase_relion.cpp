@@ -155,9 +155,7 @@ class Run {
   }
 
   std::string folder(const std::string& part) const {
-    std::string name = variants_.back().stack.name;
-    std::replace(name.begin(), name.end(), ':', '_');
-    return (out_ / name / part).string();
+    return (out_ / methods_[variants_.size() - 1].file_name() / part).string();
   }
 
   void process(NamedPhaseMethod& m) {
@@ -186,6 +184,7 @@ class Run {
     stack.star = (fs::path(o.output) / "particles.star").string();
     stack.stack = "phases_1.mrcs";
     const std::string kept = m.method->description() + " " + m.weights_sha256;
+    fs::create_directories(o.output);
     hold_to_options(o.output + ".json", Json({{"method", kept}}).dump());
     if (!fs::exists(stack.star) || !fs::exists(fs::path(o.output) / stack.stack)) run_phase(o, *m.method);
   }
@@ -337,13 +336,12 @@ class Run {
     };
     ReportImageGrid grid;
     grid.columns = {"1", "2", "3", "4", "5", "6"};
-    for (const Variant& v : variants_) {
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
+      const Variant& v = variants_[i];
       add(v.title, v.raw_map.map.fsc);
-      std::string name = v.stack.name;
-      std::replace(name.begin(), name.end(), ':', '_');
-      const Map averages = read_mrc(
-          (out_ / name / "class2d" / fmt::format("run_it{:03}_classes.mrcs", settings_.integer("class-iterations")))
-              .string());
+      const Map averages = read_mrc((out_ / methods_[i].file_name() / "class2d" /
+                                     fmt::format("run_it{:03}_classes.mrcs", settings_.integer("class-iterations")))
+                                        .string());
       ReportImageGrid::Row row{v.title, "", {}};
       const GreyWindow window = percentile_window({&averages}, 1, 99.7);
       for (std::size_t k = 0; k < grid.columns.size(); ++k)
@@ -417,6 +415,10 @@ Command evaluate_phase_relion_command() {
       tool_option("local-healpix-order", integer, "N", "3", 1, 9,
                   "angular sampling from which searches are local: 4 is 3.75 degrees (RELION's default), 3 is 7.5"),
       tool_option("ranks", integer, "N", "3", 3, 129, "MPI ranks of the refinement: one leader, two or more followers"),
+      tool_option("weights", path, "FILE", "",
+                  "pinn: its weights, a file or the name of one that cryored weights lists; without it phase-general, "
+                  "which is shipped"),
+      precision_option(),
       device_option(),
       threads_option(),
   };
