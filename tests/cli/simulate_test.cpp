@@ -129,6 +129,7 @@ TEST(EvaluateCommand, PhaseNamesWhatIsWrong) {
                {{kStructure, "--other", kStructure, "--doses", "20,x"}, "--doses"},
                {{kStructure, "--other", kStructure, "--doses", "20,20"}, "each once"},
                {{kStructure, "--other", kStructure, "--box", "33"}, "--box"},
+               {{kStructure, "--other", kStructure, "--methods", "pinnacle"}, "pinnacle"},
                {{kStructure, "--other", kStructure, "--defocus", "2e4:1e4"}, "--defocus"}};
   for (const auto& one : cases) {
     Words all = {"--out", folder / "o"};
@@ -140,6 +141,32 @@ TEST(EvaluateCommand, PhaseNamesWhatIsWrong) {
   const Outcome missing = run(words({"evaluate", "--task", "phase", folder / "none.pdb"}, {"--other", kStructure}));
   EXPECT_EQ(missing.code, 1);
   EXPECT_NE(missing.err.find("none.pdb"), std::string::npos) << missing.err;
+}
+
+TEST(EvaluateCommand, PhaseRelionNamesWhatIsWrong) {
+  const ScratchFolder folder;
+  const struct {
+    Words rest;
+    const char* named;
+  } cases[] = {{{}, "phase-relion"},
+               {{kStructure, "--box", "65"}, "--box"},
+               {{kStructure, "--box", "24"}, "diameter"},
+               {{kStructure, "--defocus", "2e4:1e4"}, "--defocus"},
+               {{kStructure, "--methods", "flip:3"}, "flip:3"},
+               {{kStructure, "--ranks", "2"}, "--ranks"}};
+  for (const auto& one : cases) {
+    Words all = {"--out", folder / "o"};
+    all.insert(all.begin(), one.rest.begin(), one.rest.end());
+    const Outcome outcome = run(words({"evaluate", "phase-relion"}, all));
+    EXPECT_EQ(outcome.code, 2) << one.named << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(one.named), std::string::npos) << outcome.err;
+    EXPECT_FALSE(exists(folder / "o")) << one.named;
+  }
+  const Outcome missing =
+      run(words({"evaluate", "phase", kStructure},
+                {"--other", kStructure, "--out", folder / "o", "--methods", "pinn", "--weights", folder / "none.crw"}));
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_NE(missing.err.find("none.crw"), std::string::npos) << missing.err;
 }
 
 TEST(EvaluateCommand, HasMembers) {
