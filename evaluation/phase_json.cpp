@@ -38,6 +38,8 @@ constexpr Field kFields[] = {{"single_frc_0.5_A", &PhaseScore::single_resolution
                              {"single_area", &PhaseScore::single_area},
                              {"mean_frc_0.5_A", &PhaseScore::mean_resolution},
                              {"mean_area", &PhaseScore::mean_area},
+                             {"single_outline_area", &PhaseScore::single_outline},
+                             {"mean_outline_area", &PhaseScore::mean_outline},
                              {"contrast", &PhaseScore::contrast},
                              {"blank_power", &PhaseScore::blank_power},
                              {"blank_area", &PhaseScore::blank_area},
@@ -71,6 +73,8 @@ Json to_json(const PhaseSummary& s) {
           {"single_area", s.single_area},
           {"mean_frc_0.5_A", finite(s.mean_resolution)},
           {"mean_area", s.mean_area},
+          {"single_outline_area", s.single_outline},
+          {"mean_outline_area", s.mean_outline},
           {"contrast", s.contrast},
           {"blank_power", s.blank_power},
           {"blank_area", s.blank_area},
@@ -91,6 +95,7 @@ Json to_json(const PhaseComparison& c) {
           {"frc_0.5_A", finite(c.resolution)},
           {"baseline_frc_0.5_A", finite(c.other_resolution)},
           {"share_with_more_area", c.share_better},
+          {"outline_ratio", finite(c.outline_ratio)},
           {"area_met", c.area_met},
           {"frc_0.5_met", c.resolution_met}};
 }
@@ -102,7 +107,7 @@ void keep_phase_score(const std::string& folder, const std::string& name, const 
   std::copy(score.mean.data.begin(), score.mean.data.end(),
             pictures.data.begin() + static_cast<std::ptrdiff_t>(score.single.size()));
   write_mrc(base + ".mrc", pictures, 0, MrcMode::float32, true);
-  const Json json = {{"schema", "cryored-phase-score"}, {"version", 1}, {"key", key}, {"score", to_json(score)}};
+  const Json json = {{"schema", "cryored-phase-score"}, {"version", 2}, {"key", key}, {"score", to_json(score)}};
   write_text_atomically(base + ".json", json.dump(1) + "\n");
 }
 
@@ -113,7 +118,7 @@ std::optional<PhaseScore> kept_phase_score(const std::string& folder, const std:
   const Json json = Json::parse(file, nullptr, false);
   if (json.is_discarded() || !json.is_object() || json.value("schema", "") != "cryored-phase-score")
     throw InputError({base + ".json", "schema", "no score", "cryored-phase-score", "remove the file and run again"});
-  if (json.value("version", 0) != 1 || !json.contains("key") || json["key"] != key || !fs::exists(base + ".mrc"))
+  if (json.value("version", 0) != 2 || !json.contains("key") || json["key"] != key || !fs::exists(base + ".mrc"))
     return {};
   PhaseScore score = phase_score(json.value("score", Json()), base + ".json");
   const Map pictures = read_mrc(base + ".mrc");

@@ -71,11 +71,11 @@ std::string curves(const PhaseResults& results, double dose, bool mean, const st
 }
 
 std::vector<std::string> summary_cells(const PhaseSummary& s) {
-  return {format_number(s.single_resolution, 1), format_number(s.single_area, 3),
-          format_number(s.mean_resolution, 1),   format_number(s.mean_area, 3),
-          format_number(s.contrast, 2),          format_number(s.blank_power, 2),
-          format_number(s.blank_area, 3),        format_number(s.blank_repeat, 3),
-          format_number(s.wrong_area, 3),        format_number(s.seconds, 3)};
+  return {
+      format_number(s.single_resolution, 1), format_number(s.single_area, 3),    format_number(s.mean_resolution, 1),
+      format_number(s.mean_area, 3),         format_number(s.single_outline, 3), format_number(s.mean_outline, 3),
+      format_number(s.contrast, 2),          format_number(s.blank_power, 2),    format_number(s.blank_area, 3),
+      format_number(s.blank_repeat, 3),      format_number(s.wrong_area, 3),     format_number(s.seconds, 3)};
 }
 
 }  // namespace
@@ -96,9 +96,20 @@ std::string phase_method_title(const std::string& method) {
 ReportTable phase_table(const PhaseResults& results, const std::string& structure) {
   ReportTable table;
   const std::string mean = fmt::format("mean of {}", results.exposures);
-  table.columns = {"e/A^2",          "method",   "single: FRC 0.5 (A)", "single: area",        mean + ": FRC 0.5 (A)",
-                   mean + ": area",  "contrast", "blank: power",        "blank: FRC to truth", "blank: FRC to itself",
-                   "wrong molecule", "s / image"};
+  table.columns = {"e/A^2",
+                   "method",
+                   "single: FRC 0.5 (A)",
+                   "single: area",
+                   mean + ": FRC 0.5 (A)",
+                   mean + ": area",
+                   "single: area in outline",
+                   mean + ": area in outline",
+                   "contrast",
+                   "blank: power",
+                   "blank: FRC to truth",
+                   "blank: FRC to itself",
+                   "wrong molecule",
+                   "s / image"};
   table.numeric = std::vector<bool>(table.columns.size(), true);
   table.numeric[1] = false;
   for (const double dose : doses_of(results))
@@ -134,16 +145,17 @@ ReportTable phase_structure_table(const PhaseResults& results, bool mean) {
 
 ReportTable phase_comparison_table(const std::vector<PhaseComparison>& comparisons) {
   ReportTable table;
-  table.columns = {"structure", "e/A^2",         "images",      "against", "area",      "its area",    "ratio",
-                   "95 %",      "larger in (%)", "FRC 0.5 (A)", "its (A)", "area goal", "FRC 0.5 goal"};
-  table.numeric = {false, true, false, false, true, true, true, true, true, true, true, false, false};
+  table.columns = {"structure",   "e/A^2",   "images",    "against",          "area",
+                   "its area",    "ratio",   "95 %",      "ratio in outline", "larger in (%)",
+                   "FRC 0.5 (A)", "its (A)", "area goal", "FRC 0.5 goal"};
+  table.numeric = {false, true, false, false, true, true, true, true, true, true, true, true, false, false};
   for (const PhaseComparison& c : comparisons)
     table.rows.push_back({c.structure, format_number(c.dose, 0), c.mean ? "mean" : "single",
                           phase_method_title(c.baseline), format_number(c.area, 3), format_number(c.other_area, 3),
                           format_number(c.ratio, 3), format_number(c.low, 2) + " to " + format_number(c.high, 2),
-                          format_number(100 * c.share_better, 0), format_number(c.resolution, 1),
-                          format_number(c.other_resolution, 1), c.area_met ? "met" : "MISSED",
-                          c.resolution_met ? "met" : "MISSED"});
+                          format_number(c.outline_ratio, 3), format_number(100 * c.share_better, 0),
+                          format_number(c.resolution, 1), format_number(c.other_resolution, 1),
+                          c.area_met ? "met" : "MISSED", c.resolution_met ? "met" : "MISSED"});
   return table;
 }
 

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "core/base/error.hpp"
+#include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
 
 namespace cryored {
@@ -42,6 +43,17 @@ Map mean_of(ParticleImages& images) {
   return mean;
 }
 
+Map blurred(const Map& map, double sd) {
+  HalfTransform t = forward(map);
+  const double n = static_cast<double>(map.nx), fall = 2 * std::numbers::pi * std::numbers::pi * sd * sd / (n * n);
+  for (std::size_t y = 0; y < t.ny; ++y)
+    for (std::size_t x = 0; x < t.nx; ++x) {
+      const auto kx = static_cast<double>(x), ky = static_cast<double>(signed_frequency(y, t.ny));
+      t(x, y, 0) *= static_cast<float>(std::exp(-fall * (kx * kx + ky * ky)));
+    }
+  return inverse(t, map.nx);
+}
+
 std::vector<double> median_curve(const std::vector<std::vector<double>>& curves) {
   std::vector<double> out;
   for (std::size_t s = 0; !curves.empty() && s < curves.front().size(); ++s) {
@@ -73,6 +85,15 @@ Map particle_disc(std::size_t box, double pixel_size, double radius) {
       const double t = std::clamp((r - inner) / (outer - inner), 0.0, 1.0);
       mask(x, y, 0) = static_cast<float>(0.5 + 0.5 * std::cos(std::numbers::pi * t));
     }
+  return mask;
+}
+
+Map outline_mask(const Map& truth, double pixel_size) {
+  Map mask = blurred(truth, 2 / pixel_size);
+  const float limit = 0.1f * *std::max_element(mask.data.begin(), mask.data.end());
+  for (float& v : mask.data) v = v > limit ? 1.f : 0.f;
+  mask = blurred(mask, 1.5 / pixel_size);
+  for (float& v : mask.data) v = std::clamp(v, 0.f, 1.f);
   return mask;
 }
 
@@ -152,6 +173,8 @@ PhaseScore score_phase_method(PhaseMethod& method, const PhaseScene& scene, cons
   };
   for (const PhaseScene::View& view : scene.views) {
     const Map truth = under_mask(view.truth.data.data(), mask);
+    const Map outline = outline_mask(view.truth, scene.pixel_size),
+              outlined = under_mask(view.truth.data.data(), outline);
     std::vector<double> shared;
     for (const Map& map : wrong) shared.push_back(frc_area(fsc(truth, map)));
     ParticleImages images = images_of(scene, view.exposures, view.ctf);
@@ -163,6 +186,7 @@ PhaseScore score_phase_method(PhaseMethod& method, const PhaseScene& scene, cons
       auto curve = fsc(found, truth);
       score.single_resolution.push_back(frc_resolution(curve, scene.box, scene.pixel_size));
       score.single_area.push_back(frc_area(curve));
+      score.single_outline.push_back(frc_area(fsc(under_mask(images.image(i), outline), outlined)));
       score.contrast.push_back(image_contrast(images.image(i), view.truth, mask));
       double most = -std::numeric_limits<double>::infinity();
       for (std::size_t w = 0; w < wrong.size(); ++w) most = std::max(most, frc_area(fsc(found, wrong[w])) - shared[w]);
@@ -173,6 +197,7 @@ PhaseScore score_phase_method(PhaseMethod& method, const PhaseScene& scene, cons
     auto curve = fsc(under_mask(mean.data.data(), mask), truth);
     score.mean_resolution.push_back(frc_resolution(curve, scene.box, scene.pixel_size));
     score.mean_area.push_back(frc_area(curve));
+    score.mean_outline.push_back(frc_area(fsc(under_mask(mean.data.data(), outline), outlined)));
     mean_curves.push_back(std::move(curve));
     if (score.single.size() == 0) {
       score.single = map_of(images.image(0), scene.box);
@@ -206,6 +231,8 @@ PhaseSummary summarise(const std::vector<const PhaseScore*>& scores) {
   m.single_area = over_all(&PhaseScore::single_area);
   m.mean_resolution = over_all(&PhaseScore::mean_resolution);
   m.mean_area = over_all(&PhaseScore::mean_area);
+  m.single_outline = over_all(&PhaseScore::single_outline);
+  m.mean_outline = over_all(&PhaseScore::mean_outline);
   m.contrast = over_all(&PhaseScore::contrast);
   m.blank_power = over_all(&PhaseScore::blank_power);
   m.blank_area = over_all(&PhaseScore::blank_area);

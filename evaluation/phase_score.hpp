@@ -14,6 +14,10 @@ Map particle_disc(std::size_t box, double pixel_size, double radius);
 /// mask * (image - its mean under the mask).
 Map under_mask(const float* image, const Map& mask);
 
+/// Soft mask of what the truth covers: where it, blurred by 2 A, exceeds a tenth of its maximum, the edge blurred by
+/// 1.5 A (Gaussians of that SD).
+Map outline_mask(const Map& truth, double pixel_size);
+
 /// Resolution in A where the curve (rings 0 .. N/2) first falls through 0.5; at the best Nyquist, infinite when it is
 /// nowhere above. Ring 0 does not count, and a curve that begins below 0.5, as near the CTF's zero at frequency 0, may
 /// rise first.
@@ -32,7 +36,10 @@ double median(std::vector<double> values);  ///< 0 of none
 struct PhaseScore {
   std::vector<double> single_resolution, single_area;  ///< A; a particle each
   std::vector<double> mean_resolution, mean_area;      ///< of the mean of a view's exposures; a view each
-  std::vector<double> contrast;                        ///< a particle each
+  /// Area of the FRC under the truth's outline instead of the disc, that is without what is gained by finding out where
+  /// the particle is not: a particle each, a view each.
+  std::vector<double> single_outline, mean_outline;
+  std::vector<double> contrast;  ///< a particle each
   /// A blank image each: power under the mask over that with the particle; area of the FRC with the truth, and with
   /// what the next blank gave (what a method paints on nothing, time and again).
   std::vector<double> blank_power, blank_area, blank_repeat;
@@ -50,6 +57,7 @@ PhaseScore score_phase_method(PhaseMethod& method, const PhaseScene& scene, cons
 /// The medians, as tables show them.
 struct PhaseSummary {
   double single_resolution = 0, single_area = 0, mean_resolution = 0, mean_area = 0, contrast = 0;
+  double single_outline = 0, mean_outline = 0;
   double blank_power = 0, blank_area = 0, blank_repeat = 0, wrong_area = 0, seconds = 0;
 };
 /// Over all particles of `scores` at once (a structure's, or all structures'); seconds: the median over the scores.

@@ -39,6 +39,8 @@ PhaseComparison compare_phases(const PhaseScore& candidate, const PhaseScore& ba
   c.other_resolution = median(mean ? baseline.mean_resolution : baseline.single_resolution);
   for (std::size_t i = 0; i < mine.size(); ++i) c.share_better += mine[i] > its[i];
   c.share_better /= static_cast<double>(mine.size());
+  c.outline_ratio = ratio_of(median(mean ? candidate.mean_outline : candidate.single_outline),
+                             median(mean ? baseline.mean_outline : baseline.single_outline));
   c.area_met = c.ratio >= goals.area_ratio;
   c.resolution_met = c.resolution <= c.other_resolution;
 

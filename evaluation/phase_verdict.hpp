@@ -23,6 +23,7 @@ struct PhaseComparison {
   double ratio = 0;                             ///< area / other_area; infinite where the other's is not above 0
   double low = 0, high = 0;                     ///< 95 % interval of the ratio, views drawn anew (bootstrap)
   double resolution = 0, other_resolution = 0;  ///< A
+  double outline_ratio = 0;                     ///< of the medians of the area under the truth's outline
   double share_better = 0;                      ///< of the particles (or views) whose own area is larger
   bool area_met = false, resolution_met = false;
   bool met() const { return area_met && resolution_met; }

@@ -336,7 +336,9 @@ class Evaluation {
     page.heading("All structures");
     page.table(phase_table(results_));
     page.paragraph(
-        "Medians over all particles. Contrast: (mean on the particle - mean outside the disc) / SD outside. Blank: "
+        "Medians over all particles. In outline: the same under the outline of the truth instead of the disc, so that "
+        "finding out where the particle is not brings nothing. Contrast: (mean on the particle - mean outside the "
+        "disc) / SD outside. Blank: "
         "exposures of ice "
         "alone; their power in the disc over that with the particle, the area of the FRC of what is made of them with "
         "the truth, and of two of them with each other: what a method paints on nothing. Wrong molecule: by how much "

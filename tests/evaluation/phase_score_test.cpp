@@ -100,6 +100,25 @@ TEST(PhaseScore, MedianOfEvenAndOddNumbers) {
   EXPECT_DOUBLE_EQ(median({}), 0);
 }
 
+TEST(PhaseScore, OutlineCoversTheTruthAndKnowingItBringsNothing) {
+  PhaseScene s = scene(2, 4, 0.3);
+  const Map outline = outline_mask(s.views[0].truth, s.pixel_size);
+  EXPECT_GT(outline(15, 16, 0), 0.95);
+  EXPECT_LT(outline(4, 4, 0), 0.01);
+  Fake identity;
+  const PhaseScore plain = score_phase_method(identity, s, others(2));
+  // Noise wiped away outside the particle: more area under the disc, hardly any in the outline.
+  for (PhaseScene::View& view : s.views)
+    for (Map& image : view.exposures) {
+      const Map where = outline_mask(view.truth, s.pixel_size);
+      for (std::size_t i = 0; i < image.size(); ++i) image.data[i] *= where.data[i];
+    }
+  const PhaseScore wiped = score_phase_method(identity, s, others(2));
+  const PhaseComparison c = compare_phases(wiped, plain, 4, false);
+  EXPECT_GT(c.ratio, 1.2);
+  EXPECT_LT(c.outline_ratio, 1 + 0.5 * (c.ratio - 1));
+}
+
 TEST(PhaseScore, ContrastIsTheParticlesHeightInTheBackgroundsSd) {
   const Map mask = particle_disc(kBox, 2, 6);
   Map truth(kBox, kBox, 1), image = noise(3, 2);
