@@ -196,6 +196,14 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
     halves.push_back({cells[k].label, beyond_zero(frequencies(s.final_half_fsc.size(), s.box, s.pixel_size)),
                       beyond_zero(s.final_half_fsc), false, style});
   }
+  if (const double beyond = data.options.randomise_phases_beyond; beyond > 0)
+    for (std::vector<PlotSeries>* plot : {&to_truth, &halves})
+      plot->push_back({fmt::format("phases random beyond {:g} A", beyond),
+                       {1 / beyond, 1 / beyond},
+                       {-0.05, 1.02},
+                       false,
+                       5,
+                       PlotLine::dotted});
   const std::string plot_truth = line_plot_svg(to_truth, options);
   options.title = "Between the half-maps (RELION's)";
   options.thresholds = {{0.143, "0.143"}};
@@ -203,7 +211,12 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   page.figures(
       {plot_truth, line_plot_svg(halves, options)},
       "Left: Fourier shell correlation of the final map with the truth, without a mask. Right: the half-map FSC "
-      "that RELION computes before the prior acts; it is what CW-RED takes its confidence from.");
+      "that RELION computes before the prior acts; it is what CW-RED takes its confidence from." +
+          std::string(
+              data.options.randomise_phases_beyond > 0
+                  ? " Beyond the dotted line the particles' phases are random: agreement of the half-maps there is "
+                    "made by the refinement itself."
+                  : ""));
 
   PlotOptions by_iteration;
   by_iteration.x_label = "iteration";

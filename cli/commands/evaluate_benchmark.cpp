@@ -16,13 +16,15 @@
 #include "cli/network_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
-#include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
+#include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "evaluation/benchmark_page.hpp"
 #include "evaluation/benchmark_run.hpp"
 #include "evaluation/cell.hpp"
+#include "evaluation/refine_page.hpp"
 #include "simulation/structures.hpp"
 
 namespace cryored {
@@ -78,13 +80,7 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>
   setup.version = build_info().version;
   setup.commit = build_info().commit;
   setup.weights = weights_at(weights_in_force(settings));
-  for (const std::string& text : split_words(settings.text("weights-mode"), ',')) {
-    const std::size_t equals = text.find('=');
-    const std::string mode = text.substr(0, equals);
-    if (equals == std::string::npos || mode_parts(mode).label.empty())
-      throw UsageError({"--weights-mode", "", text, "MODE-LABEL=FILE", "write for example red-gaussian-noise=FILE"});
-    setup.labelled[mode] = weights_at(text.substr(equals + 1));
-  }
+  for (const auto& [mode, file] : weights_modes(settings)) setup.labelled[mode] = weights_at(file);
   std::vector<std::string> files = own_structures;
   if (!settings.text("structures").empty())
     for (const std::string& file : structure_files(settings.text("structures"))) files.push_back(file);
@@ -118,6 +114,27 @@ void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) 
   for (const auto& [state, n] : count) sum += fmt::format("{}{} {}", sum.empty() ? "" : ", ", n, state);
   std::cout << fmt::format("{} cells: {}; {} left{}\n", cells.size(), sum, duration(left),
                            guessed ? "" : ", not counting those of which none like it has finished");
+}
+
+/// Tables and page from the records of the chosen cells alone.
+void report(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup, double hopeless) {
+  std::set<std::pair<std::string, std::string>> wanted;
+  for (const BenchmarkCell& cell : cells) wanted.insert({cell.data_set(), cell.mode});
+  std::vector<CellRecord> records = read_records(setup.results);
+  std::erase_if(records, [&](const CellRecord& r) { return !wanted.contains({r.data_set, r.mode}); });
+  if (records.empty())
+    throw InputError({setup.results, "", "no record of these cells", "one or more", "run some cells first"});
+  std::vector<std::string> structures;  // in the order of the file
+  for (const BenchmarkCell& cell : cells)
+    if (std::find(structures.begin(), structures.end(), cell.structure) == structures.end())
+      structures.push_back(cell.structure);
+  const BenchmarkSummary summary = summarise(records, hopeless, structures);
+  std::cout << format_text_table(overview_table(summary)) << overview_table(summary).caption << "\n\n"
+            << format_text_table(goal_table(summary)) << goal_table(summary).caption << "\n";
+  const fs::path folder = setup.results;
+  write_text_atomically((folder / "README.md").string(), benchmark_markdown(summary));
+  write_text_atomically((folder / "index.html").string(), benchmark_page(summary, setup.results));
+  std::cout << "page: " << (folder / "index.html").string() << "\n";
 }
 
 int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const BenchmarkSetup& setup) {
@@ -188,12 +205,18 @@ int run(const Settings& settings) {
     list(cells, setup);
     return 0;
   }
+  if (settings.flag("report")) {
+    report(cells, setup, benchmark.rule.hopeless);
+    return 0;
+  }
   LazyDenoiser denoiser(setup.weights.path, denoiser_options(settings, usable_processors()));
   setup.denoise = [&denoiser](const Map& map, double pixel_size) {
     ResampleBoxes boxes;
     return denoise_map(denoiser, map, pixel_size, boxes);
   };
-  return run_all(cells, benchmark.rule, setup);
+  const int code = run_all(cells, benchmark.rule, setup);
+  std::cout << "tables and page: the same command with --report\n";
+  return code;
 }
 
 }  // namespace
@@ -230,8 +253,9 @@ Command evaluate_benchmark_command() {
           "commas"),
       tool_option("large", flag, "", "no", "those too that the file marks as large"),
       tool_option("list", flag, "", "no", "run nothing; tell where each cell stands and how long the rest will take"),
-      tool_option("weights-mode", text, "MODE-LABEL=FILE", "",
-                  "network of a mode that has its own, as red-gaussian-noise=FILE; several separated by commas"),
+      tool_option("report", flag, "", "no",
+                  "run nothing; make tables (<results>/README.md) and page (<results>/index.html) from the records"),
+      weights_mode_option(),
       tool_option("reconstruct", path, "PROGRAM", "",
                   "cryored-reconstruct to use; without it the one beside this program"),
       weights_option(),

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
@@ -12,9 +13,11 @@
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
+#include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "evaluation/benchmark.hpp"
 #include "evaluation/controls.hpp"
 #include "evaluation/refine_page.hpp"
 #include "simulation/structures.hpp"
@@ -29,8 +32,19 @@ int run(const Settings& settings) {
   std::string program = settings.text("reconstruct");
   if (program.empty()) program = plugin_path();
   std::vector<RefineMode> modes;
-  for (const std::string& name : split_words(settings.text("modes"), ','))
-    modes.push_back(refine_mode(name, fs::absolute(program).string(), settings.text("reconstruct-options")));
+  const std::map<std::string, std::string> own_weights = weights_modes(settings);
+  for (const std::string& name : split_words(settings.text("modes"), ',')) {
+    const ModeParts parts = mode_parts(name);
+    std::string words = settings.text("reconstruct-options");
+    if (!parts.label.empty()) {
+      if (!own_weights.contains(name))
+        throw UsageError({"--modes", "", name, "a mode that --weights-mode gives a network",
+                          "add --weights-mode " + name + "=FILE"});
+      words += (words.empty() ? "" : " ") + ("--weights " + shell_word(fs::absolute(own_weights.at(name)).string()));
+    }
+    modes.push_back(refine_mode(parts.base, fs::absolute(program).string(), words));
+    modes.back().name = name;
+  }
   if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)
     if (!mode.external.empty() && !fs::exists(program))
@@ -47,6 +61,20 @@ int run(const Settings& settings) {
 
   ParticleOptions options = particle_options(settings);
   // The same particles serve for every start map, which is a matter of the cell here.
+  if (const double beyond = settings.number("phase-randomised"); beyond > 0) {
+    if (settings.given("randomise-phases-beyond"))
+      throw UsageError({"--phase-randomised, --randomise-phases-beyond", "", "both", "one of them", "leave one out"});
+    options.randomise_phases_beyond = beyond;
+  }
+  std::vector<std::uint64_t> seeds;
+  for (const std::string& text : split_words(settings.text("seeds"), ',')) {
+    check_value(tool_option("seeds", OptionKind::integer, "N", "", 1, 1e9, ""), text,
+                {SourceLevel::command_line, "--seeds"});
+    seeds.push_back(std::stoull(text));
+  }
+  if (!seeds.empty() && settings.given("seed"))
+    throw UsageError({"--seeds, --seed", "", "both", "one of them", "leave one out"});
+  if (seeds.empty()) seeds = {options.seed};
   const std::string start = settings.text("start") == "truth" ? "" : settings.text("start");
   options.mirrored_start = false;
   options.other_start.clear();
@@ -61,26 +89,28 @@ int run(const Settings& settings) {
       "Refinements by RELION, with and without cryored",
       "Simulated particles, refined by relion_refine --auto_refine and compared with the structure they came from.");
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
-  const std::size_t total = settings.arguments.size() * snrs.size() * modes.size();
+  std::vector<std::pair<double, std::uint64_t>> kinds;  // SNR and seed
+  for (const double snr : snrs)
+    for (const std::uint64_t seed : seeds) kinds.emplace_back(snr, seed);
+  const std::size_t total = settings.arguments.size() * kinds.size() * modes.size();
   std::size_t number = 0;
   for (const std::string& structure : settings.arguments)
-    for (const double snr : snrs) {
+    for (const auto& [snr, seed] : kinds) {
       DataSet data;
       data.options = options;
       data.options.snr = snr;
-      const std::string amount =
-          options.factor > 0 ? fmt::format("factor{:g}", options.factor) : fmt::format("snr{:g}", snr);
+      data.options.seed = seed;
       const std::string suffix = particle_options_suffix(options);
       data.name =
           fmt::format("{}, {}{}", structure_id(structure),
                       options.factor > 0 ? fmt::format("factor {:g}", options.factor) : fmt::format("SNR {:g}", snr),
                       suffix.empty() ? "" : ", " + suffix.substr(1)) +
+          (seeds.size() > 1 ? fmt::format(", seed {}", seed) : "") +
           (start.empty()         ? ""
            : start == "mirrored" ? ", mirrored start map"
                                  : ", start map of " + structure_id(start));
       data.structure = structure;
-      const fs::path folder =
-          out / fmt::format("{}_box{}_n{}_{}{}", structure_id(structure), options.box, options.count, amount, suffix);
+      const fs::path folder = out / data_set_name(structure_id(structure), data.options);
       data.folder = (folder / "particles").string();
       prepare_data_set(data, [&](int done) {
         line.show(data.name, fmt::format("{} of {} particles simulated", done, data.options.count));
@@ -105,7 +135,7 @@ int run(const Settings& settings) {
         o.max_significant = static_cast<int>(settings.integer("max-significant"));
         o.max_iterations = static_cast<int>(settings.integer("max-iterations"));
         o.max_seconds = 60 * settings.number("max-minutes");
-        o.random_seed = static_cast<int>(settings.integer("seed"));
+        o.random_seed = static_cast<int>(seed);
         o.extra = split_words(settings.text("relion-options"), ' ');
         const std::string stage = fmt::format("[{}/{}] {}, {}", ++number, total, data.name, mode.name);
         LabelledCell labelled{mode.name, cell, {}};
@@ -146,8 +176,9 @@ Command evaluate_refine_command() {
   spec.summary = "Refines simulated data sets with RELION in several ways and compares them with the truth";
   spec.details =
       "For each structure (PDB or mmCIF, may be .gz) and each SNR a particle stack is simulated and refined by "
-      "relion_refine_mpi once per mode: plain (RELION alone), gaussian, red (lambda 1), cw-red or per-shell, "
-      "these through cryored-reconstruct. Every cell is a folder below the output folder; finished cells are not run "
+      "relion_refine_mpi once per mode: plain (RELION alone), gaussian, red (lambda 1), cw-red, per-shell or default, "
+      "these through cryored-reconstruct, or red-LABEL and the like with a network of their own. Every cell is a "
+      "folder below the output folder; finished cells are not run "
       "again, and "
       "interrupted ones continue with RELION's last finished iteration.\n\n"
       "With --randomise-phases-beyond the particles carry nothing beyond that resolution: what the half-maps share "
@@ -162,6 +193,11 @@ Command evaluate_refine_command() {
                   "signal variance over noise variance, whole image; several separated by commas"),
   };
   for (OptionSpec& option : particle_option_specs()) spec.options.push_back(std::move(option));
+  spec.options.push_back(tool_option("seeds", text, "LIST", "",
+                                     "several in place of --seed, separated by commas: data sets and "
+                                     "refinements that differ in nothing else"));
+  spec.options.push_back(tool_option("phase-randomised", number, "A", "0", 0, 1e4,
+                                     "the same as --randomise-phases-beyond: what the loop itself invents, offline"));
   for (OptionSpec& option : std::vector<OptionSpec>{
            tool_option("max-iterations", integer, "N", "0", 0, 999, "stop rule: RELION's --auto_iter_max; 0 for none"),
            tool_option("max-minutes", number, "T", "0", 0, 1e6,
@@ -179,6 +215,7 @@ Command evaluate_refine_command() {
            tool_option("threads", integer, "N", "1", 1, 256, "threads per rank"),
            tool_option("reconstruct", path, "PROGRAM", "",
                        "cryored-reconstruct to use; without it the one beside this program"),
+           weights_mode_option(),
            tool_option("reconstruct-options", text, "WORDS", "", "more options for cryored-reconstruct"),
            tool_option("relion-options", text, "WORDS", "", "more options for relion_refine_mpi"),
        })

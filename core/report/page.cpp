@@ -20,6 +20,7 @@ p{max-width:74ch;margin:8px 0 12px}
 .lead,.note,figcaption,caption{color:var(--soft)}
 .note,figcaption,caption{font-size:14px;line-height:1.45}
 .scroll{overflow-x:auto}
+.scroll td:first-child{white-space:nowrap}
 table{border-collapse:collapse;font-size:15px;margin:10px 0;font-variant-numeric:tabular-nums}
 caption{caption-side:bottom;text-align:left;padding-top:6px}
 th,td{padding:5px 14px 5px 0;text-align:left;border-bottom:1px solid var(--rule);vertical-align:baseline}
@@ -81,6 +82,15 @@ void ReportPage::figures(const std::vector<std::string>& svgs, const std::string
   body_ += figure_with(content + "</div>", caption);
 }
 
+void ReportPage::figure_grid(const std::vector<std::string>& svgs, int columns, const std::string& legend,
+                             const std::string& caption) {
+  if (columns < 1) throw UsageError({"report", "columns of figures", std::to_string(columns), "1 or more", ""});
+  std::string content =
+      legend + fmt::format("<div class=\"plots\" style=\"grid-template-columns:repeat({},1fr);gap:6px\">", columns);
+  for (const std::string& svg : svgs) content += "<div>" + svg + "</div>";
+  body_ += figure_with(content + "</div>", caption);
+}
+
 void ReportPage::image_grid(const ReportImageGrid& grid) {
   std::string out = "<div class=\"scroll\"><table class=\"slices\"><thead><tr><th></th>";
   for (const std::string& column : grid.columns) out += "<th>" + escape_markup(column) + "</th>";
@@ -91,9 +101,15 @@ void ReportPage::image_grid(const ReportImageGrid& grid) {
     out += "</th>";
     for (std::size_t i = 0; i < row.images.size(); ++i) {
       const std::string what = row.heading + (i < grid.columns.size() ? ", " + grid.columns[i] : std::string());
-      out += fmt::format("<td><img alt=\"{}\" width=\"{}\" height=\"{}\" src=\"data:image/png;base64,{}\"></td>",
-                         escape_markup(what), row.images[i].width, row.images[i].height,
-                         base64(encode_png(row.images[i])));
+      if (row.images[i].pixels.empty()) {  // nothing there
+        out += "<td></td>";
+        continue;
+      }
+      out += fmt::format(
+          "<td><img alt=\"{}\" style=\"width:{}px\" width=\"{}\" height=\"{}\" "
+          "src=\"data:image/png;base64,{}\"></td>",
+          escape_markup(what), grid.width, row.images[i].width, row.images[i].height,
+          base64(encode_png(row.images[i])));
     }
     out += "</tr>\n";
   }

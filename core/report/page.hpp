@@ -26,6 +26,7 @@ struct ReportImageGrid {
     std::vector<GreyImage> images;
   };
   std::vector<Row> rows;
+  int width = 192;  ///< of a picture on the page, px
 };
 
 /// Collects sections in the order of the calls. All texts are plain text and escaped here.
@@ -43,6 +44,10 @@ class ReportPage {
   void figure(const std::string& svg, const std::string& caption = {});
   /// Several plots side by side where the window is wide enough.
   void figures(const std::vector<std::string>& svgs, const std::string& caption = {});
+  /// Small plots in rows of `columns`, whatever the window; `legend` (plot_legend_svg) stands above them. Empty ones
+  /// leave a gap.
+  void figure_grid(const std::vector<std::string>& svgs, int columns, const std::string& legend = {},
+                   const std::string& caption = {});
   void image_grid(const ReportImageGrid& grid);
 
   /// The whole document.

@@ -76,6 +76,47 @@ std::vector<Tick> resolution_ticks(const Range& range, double spacing) {
 
 double text_width(const std::string& text, double size) { return 0.56 * size * static_cast<double>(text.size()); }
 
+/// Place of each series in the legend: left edge and row.
+struct Legend {
+  std::vector<std::pair<double, int>> at;
+  int rows = 0;
+};
+
+Legend legend_of(const std::vector<PlotSeries>& series, double left, double right) {
+  Legend legend;
+  double cursor = left;
+  int row = 0;
+  for (const PlotSeries& s : series) {
+    const double wide = s.name.empty() ? 0 : 34 + text_width(s.name, 12) + 16;
+    if (cursor > left && cursor + wide > right) cursor = left, ++row;
+    legend.at.emplace_back(cursor, row);
+    cursor += wide;
+    if (!s.name.empty()) legend.rows = row + 1;
+  }
+  return legend;
+}
+
+std::string line_attributes(const PlotSeries& s, int style) {
+  const char* dash = s.line == PlotLine::solid    ? " style=\"stroke-dasharray:none\""
+                     : s.line == PlotLine::dotted ? " style=\"stroke-dasharray:1 4\""
+                                                  : "";
+  return fmt::format(" class=\"s{}\"{}", style, dash);
+}
+
+std::string legend_entry(const PlotSeries& s, int style, std::pair<double, int> at, double top, bool any) {
+  const double x = at.first, y = top + 18.0 * at.second + 8;
+  const std::string mark =
+      s.line == PlotLine::none
+          ? fmt::format("<circle class=\"d{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>", style, x + 13, y)
+          : fmt::format("<path{} d=\"M{:.1f} {:.1f}h26\"/>", line_attributes(s, style), x, y);
+  return mark + fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}{}</text>\n", x + 32, y + 4, escape_markup(s.name),
+                            any ? "" : " (no data)");
+}
+
+int style_of(const PlotSeries& s, std::size_t position) {
+  return (s.style >= 0 ? s.style : static_cast<int>(position)) % kStyles;
+}
+
 }  // namespace
 
 std::string escape_markup(const std::string& text) {
@@ -144,17 +185,9 @@ std::string line_plot_svg(const std::vector<PlotSeries>& series, const PlotOptio
 
   const double left = 58, right = options.width - 14.0;
   // The legend stands above the frame, so it never hides a curve; it wraps where the line is full.
-  std::vector<std::pair<double, int>> legend;
-  double cursor = left;
-  int row = 0;
-  for (const PlotSeries& s : series) {
-    const double wide = 34 + text_width(s.name, 12) + 16;
-    if (cursor > left && cursor + wide > right) cursor = left, ++row;
-    legend.emplace_back(cursor, row);
-    cursor += wide;
-  }
+  const Legend legend = legend_of(series, left, right);
   const double legend_top = options.title.empty() ? 8 : 30;
-  const double top = legend_top + (series.empty() ? 4 : 18.0 * (row + 1) + 8), bottom = options.height - 46.0;
+  const double top = legend_top + (legend.rows == 0 ? 4 : 18.0 * legend.rows + 8), bottom = options.height - 46.0;
   if (right - left < 80 || bottom - top < 60)
     throw UsageError({"plot \"" + options.title + "\"", "size", fmt::format("{} x {}", options.width, options.height),
                       "at least 152 x 180 px, more with a long legend", ""});
@@ -196,7 +229,7 @@ std::string line_plot_svg(const std::vector<PlotSeries>& series, const PlotOptio
 
   for (std::size_t k = 0; k < series.size(); ++k) {
     const PlotSeries& s = series[k];
-    const int style = (s.style >= 0 ? s.style : static_cast<int>(k)) % kStyles;
+    const int style = style_of(s, k);
     std::string path, dots;
     bool drawing = false, any = false;
     for (std::size_t i = 0; i < s.x.size(); ++i) {
@@ -212,11 +245,9 @@ std::string line_plot_svg(const std::vector<PlotSeries>& series, const PlotOptio
         dots += fmt::format("<circle class=\"d{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>", style, px(s.x[i]), py(v));
       drawing = any = true;
     }
-    if (any) svg += fmt::format("<path class=\"s{}\" d=\"{}\"/>{}\n", style, path, dots);
-    const double lx = legend[k].first, ly = legend_top + 18.0 * legend[k].second + 8;
-    svg += fmt::format("<path class=\"s{}\" d=\"M{:.1f} {:.1f}h26\"/>", style, lx, ly);
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}{}</text>\n", lx + 32, ly + 4, escape_markup(s.name),
-                       any ? "" : " (no data)");
+    if (any && s.line != PlotLine::none) svg += fmt::format("<path{} d=\"{}\"/>", line_attributes(s, style), path);
+    if (any) svg += dots + "\n";
+    if (!s.name.empty()) svg += legend_entry(s, style, legend.at[k], legend_top, any);
   }
   svg += fmt::format("<text class=\"soft\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
                      (left + right) / 2, options.height - 8.0, escape_markup(options.x_label));
@@ -224,6 +255,19 @@ std::string line_plot_svg(const std::vector<PlotSeries>& series, const PlotOptio
       "<text class=\"soft\" x=\"16\" y=\"{0:.1f}\" text-anchor=\"middle\" transform=\"rotate(-90 16 "
       "{0:.1f})\">{1}</text>\n",
       (top + bottom) / 2, escape_markup(options.y_label));
+  return svg + "</svg>\n";
+}
+
+std::string plot_legend_svg(const std::vector<PlotSeries>& series, int width) {
+  const Legend legend = legend_of(series, 8, width - 8);
+  std::string svg = fmt::format(
+      "<svg class=\"cr-plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" "
+      "role=\"img\" aria-label=\"legend\">\n",
+      width, 18 * legend.rows + 4);
+  svg += kStyleSheet;
+  for (std::size_t k = 0; k < series.size(); ++k)
+    if (!series[k].name.empty()) svg += legend_entry(series[k], style_of(series[k], k), legend.at[k], 0, true);
   return svg + "</svg>\n";
 }
 

@@ -8,11 +8,15 @@
 
 namespace cryored {
 
+/// How a series is drawn: its style's own dash, or one that says more than the colour, or points only.
+enum class PlotLine { own, solid, dotted, none };
+
 struct PlotSeries {
-  std::string name;          ///< for the legend
+  std::string name;          ///< for the legend; empty: not in it
   std::vector<double> x, y;  ///< equal lengths; points that are not finite break the line
   bool markers = false;      ///< a dot at each point
   int style = -1;            ///< colour and dash, 0 .. 5; -1 takes the series' own position
+  PlotLine line = PlotLine::own;
 };
 
 /// Horizontal reference line.
@@ -34,6 +38,9 @@ struct PlotOptions {
 /// Throws UsageError when a series' lengths differ or the size leaves no room to draw.
 /// Series without any finite point appear in the legend as "(no data)".
 std::string line_plot_svg(const std::vector<PlotSeries>& series, const PlotOptions& options);
+
+/// The legend of `series` alone, in lines of `width` px, for several plots that share it.
+std::string plot_legend_svg(const std::vector<PlotSeries>& series, int width);
 
 /// Round tick positions in [low, high], at most `most` (>= 2) of them; steps 1, 2, 2.5, 5 x 10^n.
 std::vector<double> round_ticks(double low, double high, int most);

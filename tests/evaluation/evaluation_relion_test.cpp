@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -17,8 +18,10 @@
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
+#include "evaluation/benchmark_run.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/process.hpp"
+#include "evaluation/raw_maps.hpp"
 #include "training/relion_pairs.hpp"
 
 namespace fs = std::filesystem;
@@ -249,6 +252,79 @@ TEST_F(SmallRefinement, TheSameMapsThroughADaemonThatARankStarts) {
   }
   EXPECT_EQ(pids.size(), 1u) << "one daemon for all";
   EXPECT_TRUE(helper == daemon) << "bit for bit";
+}
+
+TEST_F(SmallRefinement, RawMapsFollowTheAngles) {
+  const CellResult ours = refine(refine_mode("gaussian", CRYORED_RECONSTRUCT));
+  const std::string folder = cell_for({"gaussian", ""}).folder;
+  const auto last = finished_iterations(folder).back();
+  const std::optional<Map> raw = joined_raw(folder);
+  ASSERT_TRUE(raw && ours.score.raw);
+  // No prior and no mask: the same signal as the regularised maps where there is one.
+  const auto alike = fsc(*raw, mean_of(read_mrc(last.map(1)), read_mrc(last.map(2))));
+  for (std::size_t s = 1; s <= 4; ++s) EXPECT_GT(alike[s], 0.95) << s;
+  EXPECT_FALSE(joined_raw(data_.folder)) << "a folder without a refinement";
+  // The ceiling: true orientations give a better map than those found from 120 images.
+  const std::string output = (top_ / "known.mrc").string();
+  const MapScore known =
+      score_map(reconstruct_with_angles(data_.folder + "/particles_truth.star", output, false), truth_);
+  const MapScore found = score_map(reconstruct_with_angles(last.data(), output, false), truth_);
+  EXPECT_LT(known.resolution_masked, 12);
+  EXPECT_LE(known.resolution_masked, found.resolution_masked);
+  EXPECT_THROW(reconstruct_with_angles((top_ / "none.star").string(), (top_ / "none.mrc").string(), false),
+               SystemError);
+}
+
+TEST_F(SmallRefinement, CellsOfABenchmarkLeaveRecords) {
+  BenchmarkSetup setup;
+  setup.cells = (top_ / "bench").string();
+  setup.results = (top_ / "results").string();
+  setup.program = CRYORED_RECONSTRUCT;
+  setup.version = "0";
+  setup.commit = "test";
+  setup.weights = {"builtin:identity", "identity", "00112233445566"};
+  setup.structures["4AKE"] = data_.structure;
+  setup.denoise = [](const Map& map, double) { return map; };
+  // A rule that no refinement can satisfy: plain ends after its first iteration.
+  const Benchmark benchmark = parse_benchmark(
+      R"({"schema": "cryored-refine-benchmark", "version": 1, "stop_rule": {"hopeless_worse_than_A": 1, "from_iteration": 1},
+          "particles": {"count": 60, "box": 32, "pixel_size_A": 4}, "relion": {"healpix_order": 1, "max_significant": 50},
+          "groups": [{"name": "g", "structures": ["4AKE"], "snr": [0.5],
+                      "modes": ["known-angles", "red", "plain", "plain+denoise", "gaussian"]}]})",
+      "test");
+  std::map<std::string, CellRecord> records;
+  for (const char* mode : {"red", "known-angles", "plain", "plain+denoise", "gaussian"}) {
+    const auto cell = std::find_if(benchmark.cells.begin(), benchmark.cells.end(),
+                                   [&](const BenchmarkCell& c) { return c.mode == mode; });
+    const CellStanding before = standing(*cell, setup, read_records(setup.results));
+    if (std::string(mode) == "red") {
+      EXPECT_EQ(before.state, CellState::waits);
+      EXPECT_THROW(run_benchmark_cell(*cell, benchmark.rule, setup, {}, {}, {}), UsageError);
+      continue;
+    }
+    EXPECT_EQ(before.state, CellState::open) << mode;
+    const auto record = run_benchmark_cell(*cell, benchmark.rule, setup, {}, {}, {});
+    ASSERT_TRUE(record) << mode;
+    records[mode] = *record;
+    EXPECT_EQ(standing(*cell, setup, {}).state, CellState::done) << mode;
+  }
+  EXPECT_EQ(records["plain"].end, "hopeless");
+  EXPECT_EQ(records["plain"].relion_version.substr(0, 2), "3.");
+  EXPECT_EQ(records["plain"].relion_sha256.size(), 64u);
+  EXPECT_TRUE(records["plain"].score.angles_found);
+  // The rule is read from plain: the other mode gets as many iterations.
+  EXPECT_EQ(records["gaussian"].end, "iteration limit");
+  EXPECT_EQ(records["gaussian"].score.iterations.back().iteration, records["plain"].score.iterations.back().iteration);
+  EXPECT_TRUE(records["gaussian"].score.raw);
+  EXPECT_EQ(records["gaussian"].external, "cryored-reconstruct --prior gaussian");
+  // An identity for a denoiser changes nothing but the rounding of the kept map.
+  EXPECT_NEAR(records["plain+denoise"].score.final_map.resolution_masked,
+              records["plain"].score.final_map.resolution_masked, 0.01);
+  EXPECT_LT(records["known-angles"].score.final_map.resolution_masked,
+            records["plain"].score.final_map.resolution_masked);
+  EXPECT_TRUE(fs::exists(records["plain"].map_path()));
+  EXPECT_FALSE(fs::exists(records["known-angles"].map_path()));
+  EXPECT_EQ(read_records(setup.results).size(), 4u);
 }
 
 TEST_F(SmallRefinement, AnotherDataSetInTheFolderIsRefused) {

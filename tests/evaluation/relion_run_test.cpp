@@ -86,6 +86,31 @@ class RelionRun : public testing::Test {
   std::string path_;
 };
 
+TEST_F(RelionRun, AHopelessIterationEndsItAndTheRuleMayChange) {
+  setenv("FAKE_SECONDS", "1", 1);
+  job_.options.max_iterations = 6;
+  std::vector<int> asked;
+  job_.hopeless = [&](const RelionIteration& it) {
+    asked.push_back(it.iteration);
+    return it.iteration >= 2;
+  };
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::hopeless);
+  EXPECT_EQ(read_timeline(job_.folder).end, RunEnd::hopeless);
+  ASSERT_GE(asked.size(), 2u);
+  EXPECT_EQ(asked[0], 1);
+  const int reached = finished_iterations(job_.folder).back().iteration;
+  EXPECT_LT(reached, 6);
+  // Asked again, it says so without starting anything.
+  const std::string before = args();
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::hopeless);
+  EXPECT_EQ(args(), before);
+  // Without the rule it goes on to its own end.
+  job_.hopeless = {};
+  setenv("FAKE_SECONDS", "0", 1);
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  EXPECT_EQ(finished_iterations(job_.folder).back().iteration, 6);
+}
+
 TEST_F(RelionRun, EndsAtTheIterationLimitAndIsNotRunAgain) {
   EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
   EXPECT_EQ(finished_iterations(job_.folder).size(), 3u);

@@ -1,0 +1,339 @@
+#include "evaluation/benchmark_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+#include "core/fourier/shells.hpp"
+#include "evaluation/benchmark.hpp"
+#include "evaluation/refine_page.hpp"
+
+namespace cryored {
+namespace {
+
+double nyquist_shell(const CellRecord& r) { return static_cast<double>(r.score.box) / 2; }
+
+bool against_plain(const std::string& mode) { return mode != "plain" && mode != "known-angles"; }
+
+std::string without_seed(const std::string& name) {
+  const std::size_t at = name.rfind("_seed");
+  return at == std::string::npos ? name : name.substr(0, at);
+}
+
+/// Sum of squares about the mean, and degrees of freedom.
+void pool(const std::vector<double>& values, double& squares, int& freedom) {
+  if (values.size() < 2) return;
+  double mean = 0;
+  for (const double v : values) mean += v / static_cast<double>(values.size());
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  freedom += static_cast<int>(values.size()) - 1;
+}
+
+Spreads spreads_of(const std::vector<DataSetRecords>& data_sets) {
+  std::map<std::pair<std::string, std::string>, std::vector<const CellRecord*>> groups;
+  for (const DataSetRecords& d : data_sets)
+    for (const auto& [label, record] : d.by_label)
+      if (mode_parts(record->mode).refines) groups[{d.family, label}].push_back(record);
+  Spreads spreads;
+  double shells = 0, angles = 0;
+  int freedom = 0, none = 0;
+  std::set<std::string> families;
+  for (const auto& [key, group] : groups) {
+    std::vector<double> shell, angle;
+    for (const CellRecord* r : group) {
+      shell.push_back(truth_shell(*r, true));
+      angle.push_back(std::log(std::max(r->score.angle_median, 1e-3)));
+    }
+    if (group.size() > 1) families.insert(key.first);
+    pool(shell, shells, freedom);
+    pool(angle, angles, none);
+  }
+  spreads.families = static_cast<int>(families.size());
+  if (freedom > 0) {
+    spreads.shells = std::sqrt(shells / freedom);
+    spreads.log_angle = std::sqrt(angles / freedom);
+  }
+  return spreads;
+}
+
+std::string signed_number(double v) { return std::isfinite(v) ? fmt::format("{:+.1f}", v) : "-"; }
+
+std::optional<Verdict> resolution_verdict(const BenchmarkSummary& s, const DataSetRecords& d, const CellRecord& r) {
+  if (!d.plain || !against_plain(r.mode)) return {};
+  return verdict(truth_shell(r, true) - truth_shell(*d.plain, true), s.spreads.shells);
+}
+
+/// "4LW4, SNR 0.2": for people.
+std::string title_of(const DataSetRecords& d) {
+  const CellRecord& r = d.any();
+  const auto particles = nlohmann::json::parse(r.particles);
+  std::string title =
+      r.structure + ", " +
+      (r.factor > 0 ? fmt::format("factor {:g}", r.factor) : fmt::format("SNR {:g}", r.requested_snr()));
+  const double pixel = particles.value("pixel_size_A", 0.0);
+  if (pixel != ParticleOptions().pixel_size) title += fmt::format(", {:g} A/pixel", pixel);
+  if (particles.contains("ctf")) title += ", CTF";
+  if (particles.contains("coloured_noise")) title += ", coloured noise";
+  if (particles.contains("randomise_phases_beyond_A"))
+    title += fmt::format(", random phases beyond {:g} A", particles["randomise_phases_beyond_A"].get<double>());
+  if (particles.value("count", 2000) != 2000) title += fmt::format(", {} particles", particles.value("count", 0));
+  if (r.seed != 1) title += fmt::format(", seed {}", r.seed);
+  return title;
+}
+
+}  // namespace
+
+double truth_shell(const CellRecord& r, bool masked) {
+  return crossing_shell(masked ? r.score.final_map.fsc_masked : r.score.final_map.fsc, 0.5);
+}
+
+double inflation(const CellRecord& r) { return crossing_shell(r.score.final_half_fsc, 0.143) - truth_shell(r, false); }
+
+std::optional<double> raw_inflation(const CellRecord& r) {
+  if (!r.score.raw) return {};
+  return crossing_shell(r.score.final_half_fsc, 0.143) - crossing_shell(r.score.raw->fsc, 0.5);
+}
+
+std::optional<double> invented(const CellRecord& r) {
+  const double beyond = nlohmann::json::parse(r.particles).value("randomise_phases_beyond_A", 0.0);
+  if (beyond <= 0) return {};
+  const auto first =
+      static_cast<std::size_t>(std::floor(static_cast<double>(r.score.box) * r.score.pixel_size / beyond)) + 1;
+  double sum = 0;
+  int count = 0;
+  for (std::size_t s = first; s < r.score.final_half_fsc.size(); ++s) sum += r.score.final_half_fsc[s], ++count;
+  return count > 0 ? sum / count : 0;
+}
+
+std::string describe(Verdict v) { return v == Verdict::better ? "better" : v == Verdict::worse ? "worse" : "same"; }
+
+std::optional<Verdict> verdict(double difference, std::optional<double> spread) {
+  if (!spread || !std::isfinite(difference)) return {};
+  if (difference > 2 * *spread) return Verdict::better;
+  return difference < -2 * *spread ? Verdict::worse : Verdict::same;
+}
+
+std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& records) {
+  std::map<std::string, std::set<std::string>> weights;
+  for (const CellRecord& r : records) weights[r.mode].insert(r.weights_sha256);
+  std::map<const CellRecord*, std::string> out;
+  for (const CellRecord& r : records)
+    out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.weights_sha256) : r.mode;
+  return out;
+}
+
+bool BenchmarkSummary::counts(const DataSetRecords& d) const {
+  if (!d.plain || invented(*d.plain)) return false;
+  const CellRecord& p = *d.plain;
+  return p.score.final_map.resolution <= hopeless && truth_shell(p, true) < nyquist_shell(p) - 1;
+}
+
+BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopeless,
+                           const std::vector<std::string>& structures) {
+  BenchmarkSummary summary;
+  summary.hopeless = hopeless;
+  const auto label = labels(records);
+  std::map<std::string, DataSetRecords> sets;
+  for (const CellRecord& r : records) {
+    DataSetRecords& d = sets[r.data_set];
+    d.name = r.data_set;
+    d.family = without_seed(r.data_set);
+    d.by_label[label.at(&r)] = &r;
+    if (r.mode == "plain") d.plain = &r;
+  }
+  for (auto& [name, d] : sets) {
+    d.title = title_of(d);
+    const auto p = nlohmann::json::parse(d.any().particles);
+    for (const char* key : {"ctf", "coloured_noise", "randomise_phases_beyond_A", "noise_only"})
+      d.usual = d.usual && !p.contains(key);
+    d.usual = d.usual && p.value("pixel_size_A", 0.0) == ParticleOptions().pixel_size;
+    summary.data_sets.push_back(std::move(d));
+  }
+  const auto kind = [&](const DataSetRecords& d) {
+    const CellRecord& r = d.any();
+    const auto place = std::find(structures.begin(), structures.end(), r.structure) - structures.begin();
+    return std::tuple(r.large, !d.usual, r.seed != 1, place, r.structure,
+                      -(r.factor > 0 ? r.factor : r.requested_snr()), d.name);
+  };
+  std::stable_sort(summary.data_sets.begin(), summary.data_sets.end(),
+                   [&](const DataSetRecords& a, const DataSetRecords& b) { return kind(a) < kind(b); });
+  // Ceiling and plain, then what is made of it, then the refinements by name.
+  std::set<std::tuple<int, std::string>> columns;
+  for (const CellRecord& r : records) {
+    const int rank = r.mode == "known-angles" ? 0 : r.mode == "plain" ? 1 : r.mode == "plain+denoise" ? 2 : 3;
+    columns.insert({rank, label.at(&r)});
+  }
+  for (const auto& [rank, name] : columns) summary.columns.push_back(name);
+  summary.spreads = spreads_of(summary.data_sets);
+
+  for (const std::string& name : summary.columns) {
+    ModeSummary m;
+    m.label = name;
+    bool compared = false;
+    for (const DataSetRecords& d : summary.data_sets) {
+      const auto found = d.by_label.find(name);
+      if (found == d.by_label.end() || !d.plain || !against_plain(found->second->mode)) continue;
+      compared = true;
+      const CellRecord& r = *found->second;
+      ++m.data_sets;
+      const double beyond = inflation(r) - inflation(*d.plain);
+      if (mode_parts(r.mode).refines && beyond > m.most_inflation_beyond_plain) {
+        m.most_inflation_beyond_plain = beyond;
+        m.where = d.title;
+      }
+      if (const auto raw = raw_inflation(r), plain_raw = raw_inflation(*d.plain); raw && plain_raw)
+        m.most_raw_inflation_beyond_plain = std::max(m.most_raw_inflation_beyond_plain, *raw - *plain_raw);
+      if (!summary.counts(d)) continue;
+      ++m.counting;
+      const double gain = d.plain->score.final_map.resolution_masked / r.score.final_map.resolution_masked - 1;
+      m.mean_gain += gain;
+      m.least_gain = std::min(m.least_gain, gain);
+      if (const auto v = resolution_verdict(summary, d, r))
+        ++(*v == Verdict::better ? m.better : *v == Verdict::same ? m.same : m.worse);
+      const double angle = std::log(std::max(r.score.angle_median, 1e-3) / std::max(d.plain->score.angle_median, 1e-3));
+      if (angle > 2 * summary.spreads.log_angle.value_or(0)) ++m.angles_worse;
+    }
+    if (m.counting > 0) m.mean_gain /= m.counting;
+    if (compared) summary.modes.push_back(std::move(m));
+  }
+  return summary;
+}
+
+ReportTable overview_table(const BenchmarkSummary& summary) {
+  ReportTable table;
+  table.columns = {"data set"};
+  table.columns.insert(table.columns.end(), summary.columns.begin(), summary.columns.end());
+  for (const DataSetRecords& d : summary.data_sets) {
+    std::vector<std::string> row = {d.title};
+    for (const std::string& label : summary.columns) {
+      const auto found = d.by_label.find(label);
+      if (found == d.by_label.end()) {
+        row.push_back("");
+        continue;
+      }
+      const CellRecord& r = *found->second;
+      std::string text = format_number(r.score.final_map.resolution_masked, 1);
+      if (const auto v = resolution_verdict(summary, d, r)) text += " " + describe(*v);
+      if (r.end == "hopeless" || r.end == "time limit") text += " (" + r.end + ")";
+      row.push_back(text);
+    }
+    table.rows.push_back(std::move(row));
+  }
+  const Spreads& s = summary.spreads;
+  table.caption =
+      "FSC 0.5 to the truth inside the mask of the truth, A. " +
+      (s.shells ? fmt::format("better and worse: further from plain than twice the spread over seeds, {:.2f} "
+                              "shells ({} families of data sets).",
+                              *s.shells, s.families)
+                : std::string("No verdicts yet: no two seeds of a data set are finished."));
+  return table;
+}
+
+ReportTable detail_table(const BenchmarkSummary& summary) {
+  ReportTable table;
+  table.columns = {"data set",
+                   "refinement",
+                   "to truth (A)",
+                   "in mask (A)",
+                   "raw map, in mask (A)",
+                   "angles found, in mask (A)",
+                   "half-maps (A)",
+                   "inflation (shells)",
+                   "against raw map",
+                   "beyond plain",
+                   "median (deg)",
+                   "90 % (deg)",
+                   "under 10 deg (%)",
+                   "lambda",
+                   "iterations",
+                   "ended by",
+                   "minutes"};
+  table.numeric = {false, false, true, true, true, true, true,  true, true,
+                   true,  true,  true, true, true, true, false, true};
+  for (const DataSetRecords& d : summary.data_sets)
+    for (const std::string& label : summary.columns) {
+      const auto found = d.by_label.find(label);
+      if (found == d.by_label.end()) continue;
+      const CellRecord& r = *found->second;
+      const RefinementScore& s = r.score;
+      double lambda = 0;
+      bool any = false;
+      for (const IterationScore& it : s.iterations)
+        for (const ReconstructionNote& note : it.notes)
+          if (note.lambda) lambda = std::max(lambda, *note.lambda), any = true;
+      const bool derived = r.mode == "plain+denoise";
+      table.rows.push_back({d.title, label, format_number(s.final_map.resolution, 1),
+                            format_number(s.final_map.resolution_masked, 1),
+                            s.raw ? format_number(s.raw->resolution_masked, 1) : "-",
+                            s.angles_found ? format_number(s.angles_found->resolution_masked, 1) : "-",
+                            format_number(s.final_half_map_resolution, 1), derived ? "-" : signed_number(inflation(r)),
+                            raw_inflation(r) ? signed_number(*raw_inflation(r)) : "-",
+                            d.plain && mode_parts(r.mode).refines && r.mode != "plain"
+                                ? signed_number(inflation(r) - inflation(*d.plain))
+                                : "-",
+                            format_number(s.angle_median, 1), format_number(s.angle_percentile90, 1),
+                            format_number(100 * s.angle_share_within_10, 0), any ? format_number(lambda, 2) : "-",
+                            s.iterations.empty() ? "-" : std::to_string(s.iterations.back().iteration), r.end,
+                            format_number(r.seconds / 60, 1)});
+    }
+  table.caption =
+      "To truth: FSC 0.5 of the final map; half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
+      "lies "
+      "beyond the final map's FSC 0.5 to the truth, both without a mask; against raw map: the same for the joined map "
+      "without prior and denoiser; lambda: the largest of all iterations.";
+  return table;
+}
+
+ReportTable goal_table(const BenchmarkSummary& summary) {
+  ReportTable table;
+  table.columns = {"refinement",
+                   "data sets",
+                   "counting",
+                   "better",
+                   "same",
+                   "worse",
+                   "mean gain (%)",
+                   "least gain (%)",
+                   "larger angular error",
+                   "most inflation beyond plain (shells)",
+                   "where",
+                   "against raw map"};
+  table.numeric = {false, true, true, true, true, true, true, true, true, true, false, true};
+  for (const ModeSummary& m : summary.modes) {
+    const bool judged = summary.spreads.shells.has_value();
+    const auto judgement = [&](int n) { return judged ? std::to_string(n) : std::string("-"); };
+    table.rows.push_back(
+        {m.label, std::to_string(m.data_sets), std::to_string(m.counting), judgement(m.better), judgement(m.same),
+         judgement(m.worse), m.counting > 0 ? signed_number(100 * m.mean_gain) : "-",
+         m.counting > 0 ? signed_number(100 * m.least_gain) : "-", std::to_string(m.angles_worse),
+         signed_number(m.most_inflation_beyond_plain), m.where, signed_number(m.most_raw_inflation_beyond_plain)});
+  }
+  table.caption = fmt::format(
+      "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "
+      "plain's "
+      "resolution in the mask over this one's, minus 1. Larger angular error: of the counting data sets, by the "
+      "median, "
+      "beyond twice its spread over seeds where that is known. Inflation: all data sets; against raw map: of those in "
+      "which both refinements left one.",
+      summary.hopeless);
+  return table;
+}
+
+std::string markdown_table(const ReportTable& table) {
+  const auto line = [](const std::vector<std::string>& cells) {
+    std::string out = "|";
+    for (const std::string& cell : cells) out += " " + cell + " |";
+    return out + "\n";
+  };
+  std::string out = line(table.columns) + "|";
+  for (std::size_t c = 0; c < table.columns.size(); ++c)
+    out += (table.numeric.empty() ? c > 0 : static_cast<bool>(table.numeric[c])) ? "---:|" : "---|";
+  out += "\n";
+  for (const auto& row : table.rows) out += line(row);
+  return out + (table.caption.empty() ? "" : "\n" + table.caption + "\n");
+}
+
+}  // namespace cryored

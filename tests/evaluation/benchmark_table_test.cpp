@@ -1,0 +1,173 @@
+// What the records say together, on curves whose figures are known.
+#include "evaluation/benchmark_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/base/temporary_folder.hpp"
+#include "core/fourier/shells.hpp"
+#include "evaluation/benchmark_page.hpp"
+
+namespace cryored {
+namespace {
+
+/// 1 up to shell `at` - 0.5, then falling by 1 per shell: it crosses a threshold t at shell at + 0.5 - t.
+std::vector<double> falling(double at) {
+  std::vector<double> curve(25);
+  for (std::size_t s = 0; s < curve.size(); ++s) curve[s] = std::clamp(at + 0.5 - static_cast<double>(s), -0.9, 1.0);
+  return curve;
+}
+
+/// Box 48 of 2.5 A; the final map agrees with the truth up to shell `truth` (0.5), the half-maps with each other up to
+/// shell `half` (0.143).
+CellRecord record(const std::string& structure, double snr, const std::string& mode, double truth, double half,
+                  double angle = 5, int seed = 1, const std::string& more = {}) {
+  CellRecord r;
+  r.structure = structure;
+  r.mode = mode;
+  r.group = "main";
+  r.seed = static_cast<std::uint64_t>(seed);
+  r.data_set = structure + "_" + std::to_string(snr) + more + (seed == 1 ? "" : "_seed" + std::to_string(seed));
+  r.particles = R"({"box":48,"pixel_size_A":2.5,"count":2000,"snr":)" + std::to_string(snr) + R"(,"seed":)" +
+                std::to_string(seed) + more + "}";
+  r.end = "converged";
+  RefinementScore& s = r.score;
+  s.box = 48;
+  s.pixel_size = 2.5;
+  s.final_map.fsc = s.final_map.fsc_masked = falling(truth);
+  s.final_half_fsc = falling(half - 0.357);
+  s.final_map.resolution = s.final_map.resolution_masked = 120 / truth;
+  s.final_half_map_resolution = 120 / half;
+  s.angle_median = angle;
+  s.angle_histogram = share_per_2_degrees({1, 5, 9});
+  return r;
+}
+
+TEST(Inflation, IsTheDistanceOfTwoCrossings) {
+  const CellRecord honest = record("A", 0.1, "plain", 12, 12), inflated = record("A", 0.1, "red", 12, 15.5);
+  EXPECT_NEAR(truth_shell(honest, true), 12, 1e-9);
+  EXPECT_NEAR(inflation(honest), 0, 1e-9);
+  EXPECT_NEAR(inflation(inflated), 3.5, 1e-9);
+  EXPECT_FALSE(raw_inflation(inflated));
+  CellRecord polished = inflated;  // the last pass raised the final map's FSC by two shells
+  polished.score.raw = record("A", 0.1, "red", 10, 10).score.final_map;
+  EXPECT_NEAR(*raw_inflation(polished), 5.5, 1e-9);
+}
+
+TEST(Verdicts, BeginBeyondTwiceTheSpread) {
+  EXPECT_FALSE(verdict(3, {}));
+  EXPECT_EQ(verdict(1.01, 0.5), Verdict::better);
+  EXPECT_EQ(verdict(1.0, 0.5), Verdict::same);
+  EXPECT_EQ(verdict(-1.0, 0.5), Verdict::same);
+  EXPECT_EQ(verdict(-1.01, 0.5), Verdict::worse);
+}
+
+TEST(Summary, SpreadIsPooledOverFamiliesAndRefinements) {
+  std::vector<CellRecord> records;
+  // Variances 1 (10, 11, 12; two degrees of freedom) and 2 (14, 16; one): (2 + 2) / 3.
+  for (int seed = 1; seed <= 3; ++seed) records.push_back(record("A", 0.1, "plain", 9.0 + seed, 10, 5, seed));
+  for (int seed = 1; seed <= 2; ++seed) records.push_back(record("A", 0.1, "red", 12.0 + 2 * seed, 15, 5, seed));
+  records.push_back(record("B", 0.1, "plain", 20, 20));       // no second seed
+  records.push_back(record("A", 0.1, "known-angles", 1, 1));  // no refinement
+  const BenchmarkSummary s = summarise(records, 20);
+  ASSERT_TRUE(s.spreads.shells);
+  EXPECT_NEAR(*s.spreads.shells, std::sqrt(4.0 / 3), 1e-9);
+  EXPECT_NEAR(*s.spreads.log_angle, 0, 1e-9);
+  EXPECT_EQ(s.spreads.families, 1);
+  EXPECT_FALSE(summarise({record("B", 0.1, "plain", 20, 20)}, 20).spreads.shells);
+}
+
+TEST(Summary, CountsWhatIsNeitherAtNyquistNorHopeless) {
+  std::vector<CellRecord> records = {
+      record("A", 0.2, "plain", 23.5, 23.5),  record("A", 0.2, "red", 24, 24),       // at Nyquist
+      record("B", 0.1, "plain", 12, 12),      record("B", 0.1, "red", 15, 15.5, 4),  // gains 25 %
+      record("C", 0.1, "plain", 10, 10),      record("C", 0.1, "red", 9, 11.5, 6),   // loses 10 %, larger error
+      record("D", 0.05, "plain", 5.5, 6),     record("D", 0.05, "red", 5.5, 10),     // 21.8 A: hopeless
+      record("B", 0.1, "plain", 12, 12, 5, 2)};                                      // a second seed, without spread
+  const BenchmarkSummary s = summarise(records, 20);
+  ASSERT_EQ(s.modes.size(), 1u);
+  const ModeSummary& red = s.modes[0];
+  EXPECT_EQ(red.label, "red");
+  EXPECT_EQ(red.data_sets, 4);
+  EXPECT_EQ(red.counting, 2);
+  EXPECT_EQ(red.better, 1);
+  EXPECT_EQ(red.worse, 1);
+  EXPECT_EQ(red.same, 0);
+  EXPECT_NEAR(red.mean_gain, (0.25 - 0.1) / 2, 1e-9);
+  EXPECT_NEAR(red.least_gain, -0.1, 1e-9);
+  EXPECT_EQ(red.angles_worse, 1);
+  // Inflation counts everywhere: D has 4.5 shells, plain 0.5.
+  EXPECT_NEAR(red.most_inflation_beyond_plain, 4, 1e-9);
+  EXPECT_EQ(red.where.substr(0, 1), "D");
+}
+
+TEST(Summary, RandomPhasesStandApart) {
+  const std::string random = R"(,"randomise_phases_beyond_A":10.0)";
+  std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10, 5, 1, random),
+                                     record("A", 0.2, "red", 10, 17, 5, 1, random)};
+  records[1].score.final_half_fsc.assign(25, 0.25);
+  ASSERT_TRUE(invented(records[1]));
+  EXPECT_DOUBLE_EQ(*invented(records[1]), 0.25);  // shells 13 .. 24
+  EXPECT_FALSE(invented(record("A", 0.2, "red", 10, 17)));
+  EXPECT_EQ(summarise(records, 20).modes.at(0).counting, 0);
+}
+
+TEST(Summary, StructuresStandInTheOrderOfTheFile) {
+  const std::vector<CellRecord> records = {record("A", 0.1, "plain", 9, 9), record("B", 0.1, "plain", 9, 9),
+                                           record("B", 0.2, "plain", 9, 9), record("C", 0.1, "plain", 9, 9)};
+  std::string order;
+  for (const DataSetRecords& d : summarise(records, 20, {"C", "B"}).data_sets) order += d.title + "; ";
+  EXPECT_EQ(order, "C, SNR 0.1; B, SNR 0.2; B, SNR 0.1; A, SNR 0.1; ");
+}
+
+TEST(Summary, SeveralWeightsAreSeveralColumns) {
+  std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10), record("A", 0.2, "red", 11, 11),
+                                     record("A", 0.2, "red", 12, 12)};
+  records[1].weights_sha256 = "aaaaaaaabb";
+  records[2].weights_sha256 = "bbbbbbbbbb";
+  const BenchmarkSummary s = summarise(records, 20);
+  EXPECT_EQ(s.columns, (std::vector<std::string>{"plain", "red@aaaaaaaa", "red@bbbbbbbb"}));
+}
+
+TEST(Report, IsMadeOfStoredRecordsAlone) {
+  const TemporaryFolder folder;
+  const std::string results = folder.path().string();
+  Map map(48, 48, 48);
+  map.fill(0);
+  for (std::size_t i = 0; i < map.size(); i += 7) map.data[i] = static_cast<float>(i % 13);
+  for (const char* mode : {"plain", "red"})
+    for (const int seed : {1, 2}) {
+      const bool red = std::string(mode) == "red";
+      CellRecord r = record("4LW4", 0.1, mode, (red ? 14 : 12) + 0.2 * seed, 13, red ? 4 : 5, seed);
+      r.relion_version = "3.1.3";
+      write_record(results, r, &map);
+    }
+  const std::vector<CellRecord> records = read_records(results);
+  ASSERT_EQ(records.size(), 4u);
+  const BenchmarkSummary s = summarise(records, 20);
+  const ReportTable table = overview_table(s);
+  ASSERT_EQ(table.rows.size(), 2u);
+  for (const ReportTable& t : {table, detail_table(s), goal_table(s)})
+    for (const auto& row : t.rows) EXPECT_EQ(row.size(), t.columns.size());
+  EXPECT_EQ(detail_table(s).numeric.size(), detail_table(s).columns.size());
+  EXPECT_EQ(goal_table(s).numeric.size(), goal_table(s).columns.size());
+  EXPECT_EQ(table.rows[0][0], "4LW4, SNR 0.1");
+  EXPECT_EQ(table.rows[0][1], "9.8");
+  EXPECT_EQ(table.rows[0][2], "8.5 better");
+  EXPECT_EQ(table.rows[1][0], "4LW4, SNR 0.1, seed 2");
+  EXPECT_EQ(detail_table(s).rows.size(), 4u);
+  EXPECT_EQ(goal_table(s).rows.at(0).at(3), "2");
+  const std::string markdown = benchmark_markdown(s);
+  EXPECT_NE(markdown.find("| 4LW4, SNR 0.1 | 9.8 | 8.5 better |"), std::string::npos) << markdown;
+  const std::string page = benchmark_page(s, results);
+  for (const char* part :
+       {"Figure 3", "Figure 4", "Figure 5", "Figure 6", "RELION 3.1.3", "8.5 better", "data:image/png"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_EQ(page.find("Figure 2"), std::string::npos) << "no denoiser of Gaussian noise was run";
+}
+
+}  // namespace
+}  // namespace cryored
