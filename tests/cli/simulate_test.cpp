@@ -169,6 +169,57 @@ TEST(EvaluateCommand, PhaseRelionNamesWhatIsWrong) {
   EXPECT_NE(missing.err.find("none.crw"), std::string::npos) << missing.err;
 }
 
+TEST(EvaluateCommand, BenchmarkListsAndReportsFromStoredRecords) {
+  const ScratchFolder folder;
+  write_file(folder / "b.json", R"({"schema": "cryored-refine-benchmark", "version": 1, "stop_rule": {},
+      "groups": [{"name": "g", "structures": ["4AKE"], "snr": [0.1], "modes": ["known-angles", "plain", "default", "red-own"]}]})");
+  const Words common = {"--benchmark", folder / "b.json", "--out", folder / "o", "--weights", "builtin:identity"};
+  const auto call = [&](Words more) {
+    more.insert(more.begin(), common.begin(), common.end());
+    return run(words({"evaluate", "benchmark"}, more));
+  };
+  const Outcome list = call({"--list"});
+  ASSERT_EQ(list.code, 0) << list.err;
+  EXPECT_NE(list.out.find("4AKE_box48_n2000_snr0.1/plain"), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("needs its structure"), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("/cw-red "), std::string::npos) << "default by its name\n" << list.out;
+  EXPECT_NE(list.out.find("needs weights"), std::string::npos) << list.out;
+  EXPECT_EQ(call({"--list", "--cells", "nothing*"}).code, 2);
+  EXPECT_EQ(call({"--weights-mode", "red=x"}).code, 2);
+  const Outcome none = call({"--report"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(none.err.find("no record"), std::string::npos) << none.err;
+
+  write_file(folder / "bad.json",
+             R"({"schema": "cryored-refine-benchmark", "version": 1, "stop_rule": {"hopeles": 1}})");
+  const Outcome bad = run(words({"evaluate", "benchmark"}, {"--benchmark", folder / "bad.json", "--list"}));
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_NE(bad.err.find("stop_rule.hopeles"), std::string::npos) << bad.err;
+
+  // One record is enough for tables and a page.
+  std::string curve = "[1";
+  for (int s = 1; s <= 24; ++s) curve += s < 12 ? ",1" : ",0";
+  curve += "]";
+  const std::string map_score =
+      R"({"fsc_0.5_A":10.4,"fsc_0.5_masked_A":10.4,"fsc":)" + curve + R"(,"fsc_masked":)" + curve + "}";
+  std::filesystem::create_directories(folder / "o/results/4AKE_box48_n2000_snr0.1");
+  write_file(
+      folder / "o/results/4AKE_box48_n2000_snr0.1/plain.json",
+      R"({"schema":"cryored-benchmark-cell","version":1,"data_set":"4AKE_box48_n2000_snr0.1","structure":"4AKE","mode":"plain",
+                 "group":"g","large":false,"particles":{"box":48,"pixel_size_A":2.5,"count":2000,"snr":0.1,"seed":1},"image_snr":0.1,
+                 "weights":null,"program":{"version":"0","commit":"c"},"relion":{"version":"3.1.3","relion_refine_mpi_sha256":""},
+                 "command":[],"external_reconstruct":"","end":"converged","seconds":60,"cpu_seconds":60,"map_scale":0,
+                 "score":{"schema":"cryored-refine-score","version":1,"box":48,"pixel_size_A":2.5,"final":{"kind":"k","to_truth":)" +
+          map_score + R"(,"half_map_fsc_0.143_A":10.1,"half_map_fsc":)" + curve +
+          R"(,"angular_error":{"median_deg":5,"percentile_90_deg":9,"share_within_10_deg":0.9}},"iterations":[]}})");
+  const Outcome report = call({"--report"});
+  ASSERT_EQ(report.code, 0) << report.err;
+  EXPECT_NE(report.out.find("4AKE, SNR 0.1"), std::string::npos) << report.out;
+  EXPECT_NE(read_file(folder / "o/results/README.md").find("| 4AKE, SNR 0.1 | 10.4 |"), std::string::npos);
+  EXPECT_NE(read_file(folder / "o/results/index.html").find("Figure 3"), std::string::npos);
+  EXPECT_NE(call({"--list"}).out.find("1 done"), std::string::npos);
+}
+
 TEST(EvaluateCommand, HasMembers) {
   const Outcome help = run(words({"evaluate", "--help"}, {}));
   EXPECT_EQ(help.code, 0);
