@@ -144,6 +144,8 @@ int run(const Settings& settings) {
     std::cerr << "cryored: warning: " << result.skipped.size() << " particles skipped in all, see skipped.txt\n";
   std::cout << "cryored: " << result.star << ": " << result.particles << " particles, " << chosen.method->description()
             << "\ncryored: " << advice(options.ctf) << "\n";
+  if (settings.text("method") == "pinn")
+    std::cout << "cryored: hardly any background is left, of which RELION warns: give it --dont_check_norm\n";
   return 0;
 }
 
@@ -157,7 +159,7 @@ Command phase_command() {
       "Reads a particle STAR file of RELION 3.0 to 5, works through its images in pieces, and writes into the output "
       "folder a stack for each optics group (phases_N.mrcs) and particles.star, which RELION runs; the raw images stay "
       "named in rlnReconstructImageName. Contrast and normalisation are RELION's: matter bright, background mean 0 and "
-      "SD 1.\n\n"
+      "SD 1 (less where a method leaves hardly any).\n\n"
       "Several ranks (mpirun -n 8 cryored phase ..., or srun) share the work. A run that was killed goes on where it "
       "was when the same command is given again. Neither changes a bit of the result. It serves as the executable of "
       "RELION's External jobs.\n\n"
