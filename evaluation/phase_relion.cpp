@@ -116,7 +116,7 @@ bool run_class2d(const PhaseVariant& variant, const Class2dOptions& o, const std
   add("--pool", "10");
   add("--j", std::to_string(o.threads));
   add("--random_seed", std::to_string(o.random_seed));
-  words.insert(words.end(), variant.ctf_options.begin(), variant.ctf_options.end());
+  words.insert(words.end(), variant.options.begin(), variant.options.end());
   return run_program_in(words, folder, (fs::path(folder) / "relion.log").string(), report, cancelled);
 }
 

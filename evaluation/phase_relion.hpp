@@ -11,10 +11,10 @@ namespace cryored {
 
 /// A stack that RELION is given.
 struct PhaseVariant {
-  std::string name;                      ///< "raw", "wiener:10:100"
-  std::string star;                      ///< particles
-  std::string stack;                     ///< its stack's file name without folders
-  std::vector<std::string> ctf_options;  ///< docs/phase.md: "--ctf", "--ctf_phase_flipped", or nothing
+  std::string name;                  ///< "raw", "wiener:10:100"
+  std::string star;                  ///< particles
+  std::string stack;                 ///< its stack's file name without folders
+  std::vector<std::string> options;  ///< of RELION, as docs/phase.md says: "--ctf", "--ctf_phase_flipped", or none
 };
 
 struct Class2dOptions {

@@ -163,8 +163,10 @@ class Run {
     Variant v;
     v.title = m.word == "raw" ? "raw images" : phase_method_title(m.word);
     v.stack.name = m.word;
-    if (m.ctf != CtfState::corrected) v.stack.ctf_options = {"--ctf"};
-    if (m.ctf == CtfState::flipped) v.stack.ctf_options.push_back("--ctf_phase_flipped");
+    if (m.ctf != CtfState::corrected) v.stack.options = {"--ctf"};
+    if (m.ctf == CtfState::flipped) v.stack.options.push_back("--ctf_phase_flipped");
+    // A network leaves hardly any background, of which RELION warns otherwise.
+    if (!m.weights.empty()) v.stack.options.push_back("--dont_check_norm");
     variants_.push_back(v);
     PhaseVariant& stack = variants_.back().stack;
     if (m.word == "raw") {
@@ -221,7 +223,7 @@ class Run {
     o.random_seed = static_cast<int>(settings_.integer("seed"));
     // Processed images have a scale of their own.
     o.extra = {"--firstiter_cc"};
-    o.extra.insert(o.extra.end(), v.stack.ctf_options.begin(), v.stack.ctf_options.end());
+    o.extra.insert(o.extra.end(), v.stack.options.begin(), v.stack.options.end());
     const RunEnd end = run_relion(
         job, [&](const RunProgress& p) { line_.show(stage_, progress_text(p, o)); }, interrupted);
     if (end == RunEnd::cancelled) stop_interrupted();
@@ -292,7 +294,7 @@ class Run {
       json["variants"].push_back({{"images", v.stack.name},
                                   {"method", methods_[i].method->description()},
                                   {"weights_sha256", methods_[i].weights_sha256},
-                                  {"relion_options", v.stack.ctf_options},
+                                  {"relion_options", v.stack.options},
                                   {"classes", classes},
                                   {"spread_in_class_deg", v.classes.spread},
                                   {"refinement", Json::parse(score_json(v.refined))},
