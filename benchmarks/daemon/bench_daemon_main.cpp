@@ -33,7 +33,7 @@ using Json = nlohmann::ordered_json;
 CommandSpec command() {
   CommandSpec spec;
   spec.program = "bench_daemon";
-  spec.summary = "Latency of a request to a warm daemon, start-up and libraries of cryored-reconstruct.";
+  spec.summary = "Latency of a request to a warm daemon, start-up and libraries of cryored-reconstruct";
   spec.details =
       "Starts a daemon of its own, on the CPU, and runs cryored-reconstruct on one small request again and again. "
       "Added "
@@ -42,24 +42,14 @@ CommandSpec command() {
       "computes by itself). Times are those of a clock on the wall: on a machine that does other work they show that, "
       "too; "
       "the load is printed.";
-  OptionSpec count{"count", OptionKind::integer, "N", "1000", "requests"};
-  count.minimum = 10;
-  count.maximum = 1000000;
-  OptionSpec box{"box", OptionKind::integer, "N", "32", "box of the map, at padding 1"};
-  box.minimum = 16;
-  box.maximum = 512;
-  OptionSpec prior{"prior",
-                   OptionKind::choice,
-                   "NAME",
-                   "gaussian",
-                   "gaussian: no network, little to compute; red: the denoiser with its shipped weights",
-                   {"gaussian", "red"}};
-  OptionSpec threads{"threads", OptionKind::integer, "N", "1", "processors that a computation may use"};
-  threads.minimum = 1;
-  threads.maximum = 4096;
-  OptionSpec json{"json", OptionKind::flag, "", "no", "print JSON"};
-  spec.options = {count, box, prior, threads, json};
-  for (auto& option : spec.options) option.persistent = false;
+  OptionSpec prior = tool_option("prior", OptionKind::choice, "NAME", "gaussian",
+                                 "gaussian: no network, little to compute; red: the denoiser with its shipped weights");
+  prior.choices = {"gaussian", "red"};
+  spec.options = {
+      tool_option("count", OptionKind::integer, "N", "1000", 10, 1e6, "requests"),
+      tool_option("box", OptionKind::integer, "N", "32", 16, 512, "box of the map, at padding 1"), prior,
+      tool_option("threads", OptionKind::integer, "N", "1", 1, 4096, "processors that a computation may use"),
+      tool_option("json", OptionKind::flag, "", "no", "print JSON")};
   return spec;
 }
 

@@ -15,32 +15,24 @@ namespace {
 CommandSpec command() {
   CommandSpec spec;
   spec.program = "bench_denoise";
-  spec.summary = "Time per block of the denoiser, and the share of this machine's matrix-multiply peak.";
+  spec.summary = "Time per block of the denoiser, and the share of this machine's matrix-multiply peak";
   spec.details =
       "The peak is that of torch::mm on the same device with the same threads, measured in the same run. The parts "
       "are timed one by one on tensors of the real shapes, in seconds of the processors (GPU: of the clock); their sum "
       "differs from the whole pass by what the pass "
       "saves or spends between them.";
   const auto integer = [](const char* name, const char* value, double low, double high, const char* help) {
-    OptionSpec o{name, OptionKind::integer, "N", value, help};
-    o.minimum = low;
-    o.maximum = high;
-    o.persistent = false;
-    return o;
+    return tool_option(name, OptionKind::integer, "N", value, low, high, help);
   };
-  OptionSpec device{"device", OptionKind::device, "D", "auto", "auto, cpu, cuda or cuda:N"};
-  OptionSpec weights{"weights", OptionKind::text, "W", "",
-                     "a weights file or the name of a shipped one; unset: the default "
-                     "architecture with random weights, which takes the same time"};
-  OptionSpec json{"json", OptionKind::flag, "", "no", "print JSON"};
-  device.persistent = weights.persistent = json.persistent = false;
-  spec.options = {device,
-                  weights,
+  spec.options = {tool_option("device", OptionKind::device, "D", "auto", "auto, cpu, cuda or cuda:N"),
+                  tool_option("weights", OptionKind::text, "W", "",
+                              "a weights file or the name of a shipped one; unset: the default "
+                              "architecture with random weights, which takes the same time"),
                   integer("threads", "0", 0, 4096, "CPU threads; 0: as many as LibTorch takes by itself"),
                   integer("block", "0", 0, 1024, "edge of a block; 0: that of the weights, or 64"),
                   integer("batch", "1", 1, 4096, "blocks in one call"),
                   integer("repeats", "7", 1, 1000, "timed runs of each measurement, of which the median counts"),
-                  json};
+                  tool_option("json", OptionKind::flag, "", "no", "print JSON")};
   return spec;
 }
 

@@ -16,7 +16,7 @@ namespace {
 CommandSpec command() {
   CommandSpec spec;
   spec.program = "bench_phase";
-  spec.summary = "Particles per second of the phase network, and the share of this machine's matrix-multiply peak.";
+  spec.summary = "Particles per second of the phase network, and the share of this machine's matrix-multiply peak";
   spec.details =
       "Images of noise through the method of cryored phase, without reading and writing. The peak is that of torch::mm "
       "on one processor (GPU: on the GPU), measured in the same run; the share counts the floating-point operations "

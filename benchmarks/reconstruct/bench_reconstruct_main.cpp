@@ -40,26 +40,23 @@ struct Result {
 CommandSpec command() {
   CommandSpec spec;
   spec.program = "bench_reconstruct";
-  spec.summary = "Time and memory of the Gaussian path against relion_external_reconstruct, on the same files.";
+  spec.summary = "Time and memory of the Gaussian path against relion_external_reconstruct, on the same files";
   spec.details =
       "Both programs run as processes of their own, start included, one after the other: box 256 at padding 2 once "
       "each "
       "(RELION takes minutes and 6 GB), box 64 at padding 1 in turn, the median counting. RELION's program uses one "
       "processor, ours as many as --threads says; processor time tells what either spent whatever else runs.";
-  OptionSpec folder{"folder", OptionKind::path, "DIR", "", "where the files go and stay; unset: a temporary folder"};
-  OptionSpec program{"program", OptionKind::path, "FILE", "", "the cryored to measure; unset: the one of this build"};
-  OptionSpec relion{"relion", OptionKind::text, "PROGRAM", "relion_external_reconstruct", "RELION's program"};
-  OptionSpec box{"box", OptionKind::choice, "N", "both", "measure one case only", {"both", "256", "64"}};
-  OptionSpec repeats{"repeats", OptionKind::integer, "N", "9",
-                     "runs of each program at box 64; ours at box 256, up to 3"};
-  repeats.minimum = 1;
-  repeats.maximum = 1000;
-  OptionSpec threads{"threads", OptionKind::integer, "N", "2", "processors that ours may use"};
-  threads.minimum = 1;
-  threads.maximum = 4096;
-  OptionSpec json{"json", OptionKind::flag, "", "no", "print JSON"};
-  spec.options = {folder, program, relion, box, repeats, threads, json};
-  for (auto& option : spec.options) option.persistent = false;
+  OptionSpec box = tool_option("box", OptionKind::choice, "N", "both", "measure one case only");
+  box.choices = {"both", "256", "64"};
+  spec.options = {
+      tool_option("folder", OptionKind::path, "DIR", "", "where the files go and stay; unset: a temporary folder"),
+      tool_option("program", OptionKind::path, "FILE", "", "the cryored to measure; unset: the one of this build"),
+      tool_option("relion", OptionKind::text, "PROGRAM", "relion_external_reconstruct", "RELION's program"),
+      box,
+      tool_option("repeats", OptionKind::integer, "N", "9", 1, 1000,
+                  "runs of each program at box 64; ours at box 256, up to 3"),
+      tool_option("threads", OptionKind::integer, "N", "2", 1, 4096, "processors that ours may use"),
+      tool_option("json", OptionKind::flag, "", "no", "print JSON")};
   return spec;
 }
 

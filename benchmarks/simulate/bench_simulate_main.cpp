@@ -28,7 +28,7 @@ CommandSpec command() {
   CommandSpec spec;
   spec.program = "bench_simulate";
   spec.arguments = "[STRUCTURE]";
-  spec.summary = "Projections per second against relion_project, from the same map and orientations.";
+  spec.summary = "Projections per second against relion_project, from the same map and orientations";
   spec.details =
       "Both read the map and a STAR file with orientations, shifts and CTF, and write an MRC stack without noise; "
       "reading, padding and writing count. RELION's program is a process and uses one processor, ours is measured "
