@@ -20,6 +20,7 @@ namespace cryored::daemon {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Parsed = nlohmann::json;  // its keys are sorted: many of them take no time by their square
 const std::string request_ending = ".cryored-request.json";
 
 std::string stem_of_star(const std::string& star) {
@@ -31,7 +32,7 @@ bool is_nonce(const std::string& text) {
 }
 
 template <class Number>
-bool take(const Json& json, const char* name, Number least, Number most, Number& value) {
+bool take(const Parsed& json, const char* name, Number least, Number most, Number& value) {
   if (!json.contains(name) || !json[name].is_number_integer()) return false;
   const auto number = json[name].get<std::int64_t>();
   if (number < static_cast<std::int64_t>(least) || number > static_cast<std::int64_t>(most)) return false;
@@ -39,14 +40,14 @@ bool take(const Json& json, const char* name, Number least, Number most, Number&
   return true;
 }
 
-bool take(const Json& json, const char* name, std::uint64_t& value) {
+bool take(const Parsed& json, const char* name, std::uint64_t& value) {
   std::int64_t number = 0;
   if (!take(json, name, std::int64_t{0}, INT64_MAX, number)) return false;
   value = static_cast<std::uint64_t>(number);
   return true;
 }
 
-bool take(const Json& json, const char* name, std::string& value) {
+bool take(const Parsed& json, const char* name, std::string& value) {
   if (!json.contains(name) || !json[name].is_string()) return false;
   value = json[name].get<std::string>();
   return true;
@@ -142,7 +143,7 @@ std::string to_text(const FileAnswer& answer) {
 }
 
 std::optional<FileRequest> parse_request(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Parsed json = Parsed::parse(text, nullptr, false);
   FileRequest request;
   if (!json.is_object() || !take(json, "protocol", 0, 1 << 20, request.protocol) ||
       !take(json, "nonce", request.nonce) || !is_nonce(request.nonce))
@@ -174,7 +175,7 @@ std::optional<FileRequest> parse_request(const std::string& text) {
 }
 
 std::optional<FileAnswer> parse_answer(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Parsed json = Parsed::parse(text, nullptr, false);
   FileAnswer answer;
   if (!json.is_object() || !take(json, "nonce", answer.nonce) || !take(json, "state", answer.state))
     return std::nullopt;

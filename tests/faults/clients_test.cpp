@@ -112,7 +112,7 @@ class FaultsClients : public FaultTest {
       for (int i = 0; i < 50000; ++i) many["words"].push_back("--x");
       EXPECT_EQ(status_of(answer(post(many.dump()))), "HTTP/1.1 400");
       many = Json::parse(body({}));
-      for (int i = 0; i < 20000; ++i) many["environment"]["CRYORED_" + std::to_string(i)] = "1";
+      for (int i = 0; i < 45000; ++i) many["environment"]["CRYORED_" + std::to_string(i)] = "1";
       EXPECT_EQ(status_of(answer(post(many.dump()))), "HTTP/1.1 400");
       many = Json::parse(body({std::string(900000, 'n') + ".star"}));
       EXPECT_NE(answer(post(many.dump())).find("\"exit\":1"), std::string::npos) << "a name of 900 kB";

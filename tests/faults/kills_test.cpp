@@ -65,7 +65,7 @@ class FaultsKills : public FaultTest {
     EXPECT_EQ(hung, 0);
     EXPECT_EQ(failed, 0);
     EXPECT_GT(kills, count / 2);
-    EXPECT_GT(repeated, 0);
+    EXPECT_GT(repeated + helped, 0) << "no kill met a request";  // which of both depends on the machine's load
     EXPECT_EQ(litter(), std::vector<std::string>{}) << "of daemons that were killed while they wrote";
     report("kill -9 of the daemon at random points of requests", count,
            std::to_string(count - right) + " wrong or missing maps, " + std::to_string(hung) + " hung plugins; " +
