@@ -287,7 +287,7 @@ class Evaluation {
       json["methods"].push_back({{"name", m.word}, {"description", m.method->description()}});
       if (!m.weights.empty()) {
         json["methods"].back()["weights"] = m.weights;
-        json["methods"].back()["weights_sha256"] = m.weights_sha256;
+        json["methods"].back()["weights_file_sha256"] = m.weights_sha256;
       }
     }
     for (std::size_t i = 0; i < settings_.arguments.size(); ++i)
@@ -360,7 +360,7 @@ class Evaluation {
     page.code(command_line(spec_, settings_));
     for (const NamedPhaseMethod& m : methods_)
       page.paragraph(m.word + ": " + m.method->description() +
-                     (m.weights_sha256.empty() ? "" : ", weights " + m.weights_sha256));
+                     (m.weights_sha256.empty() ? "" : ", SHA-256 of the weights file " + m.weights_sha256));
     return page;
   }
 

@@ -293,7 +293,7 @@ class Run {
                            {"area", c.area}});
       json["variants"].push_back({{"images", v.stack.name},
                                   {"method", methods_[i].method->description()},
-                                  {"weights_sha256", methods_[i].weights_sha256},
+                                  {"weights_file_sha256", methods_[i].weights_sha256},
                                   {"relion_options", v.stack.options},
                                   {"classes", classes},
                                   {"spread_in_class_deg", v.classes.spread},
