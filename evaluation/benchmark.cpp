@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <fstream>
@@ -165,6 +166,7 @@ StopRule read_rule(const Json& json, const std::string& path) {
   f.number("plain_minutes", minutes, 0, 1e6);
   rule.plain_seconds = 60 * minutes;
   f.number("iterations_beyond_plain", rule.iterations_beyond_plain, 0, 999);
+  f.number("most_iterations", rule.most_iterations, 0, 999);
   f.no_others();
   return rule;
 }
@@ -312,7 +314,9 @@ bool fits(const BenchmarkCell& cell, const std::string& patterns) {
 }
 
 int iteration_limit(const StopRule& rule, RunEnd plain_end, int plain_iterations) {
-  return plain_end == RunEnd::converged ? plain_iterations + rule.iterations_beyond_plain : plain_iterations;
+  if (plain_end != RunEnd::converged) return plain_iterations;
+  const int more = plain_iterations + rule.iterations_beyond_plain;
+  return rule.most_iterations > 0 ? std::min(more, rule.most_iterations) : more;
 }
 
 }  // namespace cryored

@@ -18,6 +18,7 @@ struct StopRule {
   /// The other modes of a data set: where plain was stopped, as many iterations as plain had; where it converged, at
   /// most these more than it needed.
   int iterations_beyond_plain = 5;
+  int most_iterations = 0;  ///< of any refinement; 0: no limit
 };
 
 /// One data set, refined (or reconstructed) in one way.

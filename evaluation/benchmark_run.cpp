@@ -60,8 +60,26 @@ std::string mode_key(const std::string& mode, const BenchmarkSetup& setup) {
   return keyed_mode(mode, weights ? weights->sha256 : "");
 }
 
+/// Digest of the weights that a refinement in `folder` ran with; empty where no record tells.
+std::string weights_used(const fs::path& folder) {
+  if (!fs::exists(folder)) return {};
+  for (const RelionIteration& it : finished_iterations(folder.string())) {
+    std::ifstream file(it.record(1));
+    const auto json = nlohmann::json::parse(file, nullptr, false);
+    const nlohmann::json::json_pointer at("/weights/sha256");
+    if (!json.is_discarded() && json.contains(at) && json[at].is_string()) return json[at];
+  }
+  return {};
+}
+
 fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
-  return fs::path(setup.cells) / cell.data_set() / mode_key(cell.mode, setup);
+  const fs::path data_set = fs::path(setup.cells) / cell.data_set();
+  const fs::path keyed = data_set / mode_key(cell.mode, setup);
+  const auto weights = weights_of(cell.mode, setup);
+  // One that cryored evaluate refine made, with the same weights.
+  if (weights && weights->implied && !fs::exists(keyed) && weights_used(data_set / cell.mode) == weights->sha256)
+    return data_set / cell.mode;
+  return keyed;
 }
 
 std::optional<CellRecord> record_of(const BenchmarkCell& cell, const std::string& mode, const BenchmarkSetup& setup) {
@@ -263,8 +281,10 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     refinement.name = cell.mode;
     refinement.folder = folder.string();
     refinement.relion = cell.relion;
-    refinement.mode = refine_mode(parts.base, setup.program,
-                                  weights ? "--weights " + shell_word(fs::absolute(weights->path).string()) : "");
+    refinement.relion.extra = setup.relion_options;
+    refinement.mode = refine_mode(
+        parts.base, setup.program,
+        weights && !weights->implied ? "--weights " + shell_word(fs::absolute(weights->path).string()) : "");
     refinement.mode.name = cell.mode;
     if (plain) {
       int iterations = 0;
@@ -274,6 +294,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
       refinement.relion.max_iterations = iteration_limit(rule, end, iterations);
     } else {
       refinement.relion.max_seconds = rule.plain_seconds;
+      refinement.relion.max_iterations = rule.most_iterations;
       refinement.hopeless = rule.hopeless;
       refinement.hopeless_from = rule.from_iteration;
     }

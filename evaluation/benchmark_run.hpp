@@ -14,12 +14,14 @@ namespace cryored {
 
 struct BenchmarkWeights {
   std::string path, name, sha256;
+  bool implied = false;  ///< what cryored-reconstruct takes by itself: not named on its command line
 };
 
 struct BenchmarkSetup {
   std::string cells;                                 ///< folder of data sets and cells
   std::string results;                               ///< folder of the records
   std::string program;                               ///< cryored-reconstruct
+  std::vector<std::string> relion_options = {};      ///< more words for relion_refine_mpi
   std::string version, commit;                       ///< of this program
   BenchmarkWeights weights;                          ///< of the modes without a label
   std::map<std::string, BenchmarkWeights> labelled;  ///< by mode: "red-gaussian-noise"

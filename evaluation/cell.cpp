@@ -57,11 +57,14 @@ Json relion_json(const RelionOptions& o) {
 /// Program and command of a job that is about to start for the first time; left alone afterwards.
 void note_program(const RelionJob& job) {
   const std::string path = (fs::path(job.folder) / "program.json").string();
-  const std::string relion = find_program("relion_refine_mpi");
-  if (relion.empty() || fs::exists(path) || read_timeline(job.folder).segments > 0) return;
+  if (fs::exists(path)) return;
+  // Begun by a version that did not record it: which program that was is not known any more.
+  const bool begun = read_timeline(job.folder).segments > 0;
+  const std::string relion = begun ? "" : find_program("relion_refine_mpi");
+  if (relion.empty() && !begun) return;
   std::vector<std::string> words;
   for (const std::string& word : relion_command(job, {})) words.push_back(without_folders(word));
-  const Json json = {{"relion_refine_mpi_sha256", sha256_file(relion)}, {"command", words}};
+  const Json json = {{"relion_refine_mpi_sha256", begun ? "" : sha256_file(relion)}, {"command", words}};
   write_text_atomically(path, json.dump(1) + "\n");
 }
 

@@ -122,8 +122,11 @@ LogProgress parse_log(const std::string& text) {
 
 std::string relion_version_in(const std::string& log_text) {
   static const std::regex pattern(R"(RELION version: (\S+))");
-  std::smatch match;
-  return std::regex_search(log_text, match, pattern) ? match[1].str() : std::string();
+  // "VECTOR-ACC=single" and the like: another code path of the same version, chosen when RELION was built.
+  static const std::regex acceleration(R"(Precision: BASE=\w+, (\w[\w-]*=\w+))");
+  std::smatch match, accelerated;
+  if (!std::regex_search(log_text, match, pattern)) return {};
+  return match[1].str() + (std::regex_search(log_text, accelerated, acceleration) ? " " + accelerated[1].str() : "");
 }
 
 }  // namespace cryored

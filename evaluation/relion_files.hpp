@@ -53,7 +53,8 @@ struct LogProgress {
 /// Reads the end of a log (carriage returns and progress bars included).
 LogProgress parse_log(const std::string& text);
 
-/// "3.1.3" from the log's first lines; empty when the log does not say.
+/// "3.1.3", or "3.1.3 VECTOR-ACC=single" of an accelerated build, from the log's first lines; empty when the log does
+/// not say.
 std::string relion_version_in(const std::string& log_text);
 
 }  // namespace cryored

@@ -16,6 +16,7 @@
 #include "cli/network_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
+#include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
 #include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
@@ -80,6 +81,8 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>
   setup.version = build_info().version;
   setup.commit = build_info().commit;
   setup.weights = weights_at(weights_in_force(settings));
+  setup.weights.implied = !settings.given("weights");
+  setup.relion_options = split_words(settings.text("relion-options"), ' ');
   for (const auto& [mode, file] : weights_modes(settings)) setup.labelled[mode] = weights_at(file);
   std::vector<std::string> files = own_structures;
   if (!settings.text("structures").empty())
@@ -256,6 +259,8 @@ Command evaluate_benchmark_command() {
       tool_option("report", flag, "", "no",
                   "run nothing; make tables (<results>/README.md) and page (<results>/index.html) from the records"),
       weights_mode_option(),
+      tool_option("relion-options", text, "WORDS", "",
+                  "more options for relion_refine_mpi, as --cpu of an accelerated build; the records have them"),
       tool_option("reconstruct", path, "PROGRAM", "",
                   "cryored-reconstruct to use; without it the one beside this program"),
       weights_option(),

@@ -138,6 +138,8 @@ TEST(BenchmarkModes, PartsAndLimits) {
   StopRule rule;
   rule.iterations_beyond_plain = 4;
   EXPECT_EQ(iteration_limit(rule, RunEnd::converged, 9), 13);
+  rule.most_iterations = 11;
+  EXPECT_EQ(iteration_limit(rule, RunEnd::converged, 9), 11);
   EXPECT_EQ(iteration_limit(rule, RunEnd::hopeless, 5), 5);
   EXPECT_EQ(iteration_limit(rule, RunEnd::time_limit, 3), 3);
 }

@@ -92,6 +92,8 @@ TEST_F(JobFolder, FactsComeFromTheStarFiles) {
 TEST(Log, TellsThePhaseAndTheBar) {
   const std::string start = "RELION version: 3.1.3 \nPrecision: BASE=double\n";
   EXPECT_EQ(relion_version_in(start), "3.1.3");
+  EXPECT_EQ(relion_version_in("RELION version: 3.1.3 \nPrecision: BASE=double, VECTOR-ACC=single \n"),
+            "3.1.3 VECTOR-ACC=single");
   EXPECT_EQ(relion_version_in("nothing"), "");
   EXPECT_EQ(parse_log(start).phase, "start");
   EXPECT_EQ(parse_log(start).iteration, 0);
