@@ -177,6 +177,7 @@ void add_inflation(ReportPage& page, const BenchmarkSummary& summary) {
     }
   if (points.empty()) return;
   std::vector<PlotSeries> series;
+  series.reserve(points.size());
   for (auto& [label, s] : points) series.push_back(std::move(s));
   PlotOptions o;
   o.width = 960;

@@ -140,8 +140,8 @@ void add_slices(ReportPage& page, const BenchmarkSummary& summary, const Panels&
   pictures.width = 112;
   ReportImageGrid::Row truths{"truth", "", {}};
   for (const std::string& protein : grid.proteins) {
-    pictures.columns.push_back(protein + ", plain");
-    if (!other.empty()) pictures.columns.push_back(protein + ", " + other);
+    pictures.columns.push_back(fmt::format("{}, plain", protein));
+    if (!other.empty()) pictures.columns.push_back(fmt::format("{}, {}", protein, other));
     GreyImage picture;
     for (const auto& [at, d] : grid.at)
       if (at.second == protein && picture.pixels.empty()) picture = slice_of(truth_of(d->any(), results));

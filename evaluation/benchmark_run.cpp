@@ -74,7 +74,7 @@ std::string weights_used(const fs::path& folder) {
 
 fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   const fs::path data_set = fs::path(setup.cells) / cell.data_set();
-  const fs::path keyed = data_set / mode_key(cell.mode, setup);
+  fs::path keyed = data_set / mode_key(cell.mode, setup);
   const auto weights = weights_of(cell.mode, setup);
   // One that cryored evaluate refine made, with the same weights.
   if (weights && weights->implied && !fs::exists(keyed) && weights_used(data_set / cell.mode) == weights->sha256)

@@ -51,6 +51,7 @@ std::string curves(const PhaseResults& results, double dose, bool mean, const st
     const std::size_t rings = scores.empty() ? 0 : scores[0]->single_frc.size();
     for (std::size_t s = 1; s < rings; ++s) {
       std::vector<double> values;
+      values.reserve(scores.size());
       for (const PhaseScore* score : scores) values.push_back((mean ? score->mean_frc : score->single_frc)[s]);
       line.x.push_back(static_cast<double>(s) / (static_cast<double>(results.box) * results.pixel_size));
       line.y.push_back(median(std::move(values)));

@@ -139,6 +139,7 @@ class Place {
 double start_up(const std::string& plugin, const std::string& log) {
   const std::vector<std::string> words{plugin, "--connect-timeout=0", "none.star"};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -39,7 +39,11 @@ std::uint64_t size_option(const Settings& settings, const std::string& name) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   const std::string unit(stop, end);
-  const double scale = unit == "" ? 1 : unit == "K" ? 1024.0 : unit == "M" ? 1048576.0 : unit == "G" ? 1073741824.0 : 0;
+  const double scale = unit.empty()  ? 1
+                       : unit == "K" ? 1024.0
+                       : unit == "M" ? 1048576.0
+                       : unit == "G" ? 1073741824.0
+                                     : 0;
   if (error != std::errc() || scale == 0 || !(value * scale >= 1 && value * scale <= 1e18))
     throw UsageError(
         Problem{settings.source(name).text, name, text, "a size as 800M or 12G", "correct the value there"});
