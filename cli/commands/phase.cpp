@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
+#include "cli/clock_text.hpp"
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/installation.hpp"
@@ -62,13 +62,6 @@ ChosenMethod method_of(const Settings& settings, int threads) {
             CtfState::corrected};
   }
   return {make_wiener({settings.number("wiener-snr"), settings.number("wiener-b")}, threads), CtfState::corrected};
-}
-
-std::string clock_text(double seconds) {
-  const long s = std::lround(seconds);
-  char text[40];
-  std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-  return text;
 }
 
 /// One line that is written over on a terminal; a line every 15 s elsewhere (RELION's run.out).

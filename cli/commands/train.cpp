@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/clock_text.hpp"
 #include "cli/command.hpp"
 #include "cli/installation.hpp"
 #include "cli/run_program.hpp"
@@ -46,13 +46,6 @@ std::string own_command() {
     }
     text += (text.empty() ? "" : " ") + quoted;
   }
-  return text;
-}
-
-std::string clock_text(double seconds) {
-  const long s = std::lround(seconds);
-  char text[32];
-  std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
   return text;
 }
 
