@@ -4,7 +4,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <random>
 #include <thread>
 
 #include "core/imaging/electrons.hpp"
@@ -15,6 +14,14 @@ namespace {
 PhaseImageOptions view_options(const PhaseSceneOptions& o, int view) {
   const std::uint64_t stream = o.seed * 1000 + static_cast<std::uint64_t>(view);
   std::mt19937_64 random(stream);
+  PhaseImageOptions image = draw_exposure(o, random);
+  image.seed = stream * 1000;
+  return image;
+}
+
+}  // namespace
+
+PhaseImageOptions draw_exposure(const PhaseOptics& o, std::mt19937_64& random) {
   PhaseImageOptions image;
   image.box = o.box;
   image.pixel_size = o.pixel_size;
@@ -25,11 +32,8 @@ PhaseImageOptions view_options(const PhaseSceneOptions& o, int view) {
   image.rotation = random_rotation(random);
   const double u = std::uniform_real_distribution<double>(0, 1)(random);
   image.ctf.defocus_u = image.ctf.defocus_v = o.least_defocus + (o.most_defocus - o.least_defocus) * u;
-  image.seed = stream * 1000;
   return image;
 }
-
-}  // namespace
 
 void in_parallel(int count, int threads, const std::function<void(int)>& work) {
   std::atomic<int> next{0};

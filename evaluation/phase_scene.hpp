@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,24 @@
 
 namespace cryored {
 
-struct PhaseSceneOptions {
+/// How exposures are made, of scenes and of stacks.
+struct PhaseOptics {
   std::size_t box = 128;                               ///< pixels, even
   double pixel_size = 1;                               ///< A
   CtfParameters ctf;                                   ///< microscope; the defoci come from the range
-  double least_defocus = 10000, most_defocus = 10000;  ///< A, uniform over the views
+  double least_defocus = 10000, most_defocus = 10000;  ///< A, uniform
   double ice = 300;                                    ///< A
   double b_factor = 50;                                ///< A^2
   double dose = 20;                                    ///< electrons / A^2
-  int views = 8, exposures = 10;
-  int blanks = 2;          ///< exposures of ice alone, per view
   std::uint64_t seed = 1;  ///< of angles, defoci, ice and noise; the same angles for every structure
+};
+
+/// One exposure: angles and defocus drawn from `random`, in this order.
+PhaseImageOptions draw_exposure(const PhaseOptics& optics, std::mt19937_64& random);
+
+struct PhaseSceneOptions : PhaseOptics {
+  int views = 8, exposures = 10;
+  int blanks = 2;  ///< exposures of ice alone, per view
 };
 
 /// simulate_phase_exposures() of training/phase_pairs.hpp, which LibTorch is behind.

@@ -22,17 +22,8 @@ constexpr int kBatch = 64;
 
 PhaseImageOptions particle(const PhaseStackOptions& o, int i) {
   std::mt19937_64 random(o.seed * 1000003 + static_cast<std::uint64_t>(i));
-  PhaseImageOptions image;
-  image.box = o.box;
-  image.pixel_size = o.pixel_size;
-  image.ctf = o.ctf;
-  image.dose = o.dose;
-  image.ice = o.ice;
-  image.b_factor = o.b_factor;
-  image.rotation = random_rotation(random);
-  const double u = std::uniform_real_distribution<double>(0, 1)(random);
-  // As the STAR file says it.
-  image.ctf.defocus_u = image.ctf.defocus_v = std::round(o.least_defocus + (o.most_defocus - o.least_defocus) * u);
+  PhaseImageOptions image = draw_exposure(o, random);
+  image.ctf.defocus_u = image.ctf.defocus_v = std::round(image.ctf.defocus_u);  // as the STAR file says it
   std::normal_distribution<double> shift(0, 1);
   image.x = o.shift * shift(random);
   image.y = o.shift * shift(random);

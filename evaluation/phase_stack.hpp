@@ -8,15 +8,10 @@
 
 namespace cryored {
 
-struct PhaseStackOptions {
-  std::size_t box = 80;  ///< pixels, even
-  double pixel_size = 2;
+struct PhaseStackOptions : PhaseOptics {
+  PhaseStackOptions() : PhaseOptics{80, 2, {}, 8000, 18000, 300, 50, 40, 1} {}
   int count = 600;
-  CtfParameters ctf;                                  ///< microscope; the defoci come from the range
-  double least_defocus = 8000, most_defocus = 18000;  ///< A, uniform
-  double ice = 300, b_factor = 50, dose = 40;         ///< A, A^2, electrons / A^2
-  double shift = 2;                                   ///< A, SD of each coordinate
-  std::uint64_t seed = 1;
+  double shift = 2;  ///< A, SD of each coordinate
 };
 
 /// Names as in simulate_particles(): particles.mrcs, particles.star (RELION 3.1, CTF, no poses), particles_truth.star,
