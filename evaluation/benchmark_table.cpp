@@ -10,6 +10,7 @@
 #include "core/fourier/shells.hpp"
 #include "evaluation/benchmark.hpp"
 #include "evaluation/refine_page.hpp"
+#include "evaluation/relion_run.hpp"
 
 namespace cryored {
 namespace {
@@ -95,6 +96,13 @@ double inflation(const CellRecord& r) { return crossing_shell(r.score.final_half
 std::optional<double> raw_inflation(const CellRecord& r) {
   if (!r.score.raw) return {};
   return crossing_shell(r.score.final_half_fsc, 0.143) - crossing_shell(r.score.raw->fsc, 0.5);
+}
+
+const MapScore* regularised(const CellRecord& r) {
+  if (r.score.denoised) return &*r.score.denoised;
+  const ModeParts parts = mode_parts(r.mode);
+  // RELION's own map of a converged refinement is the Gaussian one.
+  return parts.denoises && (!parts.refines || r.end != describe(RunEnd::converged)) ? &r.score.final_map : nullptr;
 }
 
 std::optional<double> invented(const CellRecord& r) {
@@ -191,12 +199,17 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
       const double gain = d.plain->score.final_map.resolution_masked / r.score.final_map.resolution_masked - 1;
       m.mean_gain += gain;
       m.least_gain = std::min(m.least_gain, gain);
+      if (const MapScore* map = regularised(r)) {
+        m.regularised_gain += d.plain->score.final_map.resolution_masked / map->resolution_masked - 1;
+        ++m.regularised;
+      }
       if (const auto v = resolution_verdict(summary, d, r))
         ++(*v == Verdict::better ? m.better : *v == Verdict::same ? m.same : m.worse);
       const double angle = std::log(std::max(r.score.angle_median, 1e-3) / std::max(d.plain->score.angle_median, 1e-3));
       if (angle > 2 * summary.spreads.log_angle.value_or(0)) ++m.angles_worse;
     }
     if (m.counting > 0) m.mean_gain /= m.counting;
+    if (m.regularised > 0) m.regularised_gain /= m.regularised;
     if (compared) summary.modes.push_back(std::move(m));
   }
   return summary;
@@ -239,6 +252,7 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                    "to truth (A)",
                    "in mask (A)",
                    "raw map, in mask (A)",
+                   "denoised, in mask (A)",
                    "angles found, in mask (A)",
                    "half-maps (A)",
                    "inflation (shells)",
@@ -251,8 +265,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                    "iterations",
                    "ended by",
                    "minutes"};
-  table.numeric = {false, false, true, true, true, true, true,  true, true,
-                   true,  true,  true, true, true, true, false, true};
+  table.numeric = {false, false, true, true, true, true, true,  true,  true,
+                   true,  true,  true, true, true, true, true, false, true};
   for (const DataSetRecords& d : summary.data_sets)
     for (const std::string& label : summary.columns) {
       const auto found = d.by_label.find(label);
@@ -268,6 +282,7 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
       table.rows.push_back({d.title, label, format_number(s.final_map.resolution, 1),
                             format_number(s.final_map.resolution_masked, 1),
                             s.raw ? format_number(s.raw->resolution_masked, 1) : "-",
+                            regularised(r) ? format_number(regularised(r)->resolution_masked, 1) : "-",
                             s.angles_found ? format_number(s.angles_found->resolution_masked, 1) : "-",
                             format_number(s.final_half_map_resolution, 1), derived ? "-" : signed_number(inflation(r)),
                             raw_inflation(r) ? signed_number(*raw_inflation(r)) : "-",
@@ -283,7 +298,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
       "To truth: FSC 0.5 of the final map; half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
       "lies "
       "beyond the final map's FSC 0.5 to the truth, both without a mask; against raw map: the same for the joined map "
-      "without prior and denoiser; lambda: the largest of all iterations.";
+      "without prior and denoiser; denoised: the map that the denoiser's last pass makes, which of a converged refinement "
+      "is not the final one; lambda: the largest of all iterations.";
   return table;
 }
 
@@ -297,24 +313,26 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
                    "worse",
                    "mean gain (%)",
                    "least gain (%)",
+                   "mean gain, denoised (%)",
                    "larger angular error",
                    "most inflation beyond plain (shells)",
                    "where",
                    "against raw map"};
-  table.numeric = {false, true, true, true, true, true, true, true, true, true, false, true};
+  table.numeric = {false, true, true, true, true, true, true, true, true, true, true, false, true};
   for (const ModeSummary& m : summary.modes) {
     const bool judged = summary.spreads.shells.has_value();
     const auto judgement = [&](int n) { return judged ? std::to_string(n) : std::string("-"); };
     table.rows.push_back(
         {m.label, std::to_string(m.data_sets), std::to_string(m.counting), judgement(m.better), judgement(m.same),
          judgement(m.worse), m.counting > 0 ? signed_number(100 * m.mean_gain) : "-",
-         m.counting > 0 ? signed_number(100 * m.least_gain) : "-", std::to_string(m.angles_worse),
+         m.counting > 0 ? signed_number(100 * m.least_gain) : "-",
+         m.regularised > 0 ? signed_number(100 * m.regularised_gain) : "-", std::to_string(m.angles_worse),
          signed_number(m.most_inflation_beyond_plain), m.where, signed_number(m.most_raw_inflation_beyond_plain)});
   }
   table.caption = fmt::format(
       "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "
       "plain's "
-      "resolution in the mask over this one's, minus 1. Larger angular error: of the counting data sets, by the "
+      "resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the denoiser's last pass. Larger angular error: of the counting data sets, by the "
       "median, "
       "beyond twice its spread over seeds where that is known. Inflation: all data sets; against raw map: of those in "
       "which both refinements left one.",

@@ -27,6 +27,10 @@ double inflation(const CellRecord& record);
 /// polish of a last pass covers an invention. No value where there is no raw map.
 std::optional<double> raw_inflation(const CellRecord& record);
 
+/// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its last
+/// half-maps where not, plain's map after one pass. No value for maps that no denoiser made.
+const MapScore* regularised(const CellRecord& record);
+
 /// Mean half-map FSC beyond the resolution from which the particles' phases are random: what the refinement invents. No
 /// value for other data sets.
 std::optional<double> invented(const CellRecord& record);
@@ -70,6 +74,8 @@ struct ModeSummary {
   int better = 0, same = 0, worse = 0;  ///< resolution in the mask; without a spread all 0
   double mean_gain = 0;                 ///< of resolution in the mask: mean of plain's A over the mode's, minus 1
   double least_gain = std::numeric_limits<double>::infinity();
+  double regularised_gain = 0;  ///< the same of regularised(), over `regularised` data sets
+  int regularised = 0;          ///< counting ones with such a map
   int angles_worse = 0;  ///< data sets of larger median angular error, beyond the spread where there is one
   double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();      ///< shells, all data sets
   std::string where;                                                                  ///< the data set of that

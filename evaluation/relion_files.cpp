@@ -70,6 +70,20 @@ std::optional<std::string> joined_result(const std::string& folder) {
   return root;
 }
 
+std::optional<std::string> denoised_joined_map(const std::string& folder) {
+  static const std::regex pattern(R"(^run(?:_ct\d+)?_it(\d+)_class001_external_reconstruct_denoised\.mrc$)");
+  if (!joined_result(folder)) return {};
+  std::optional<std::string> path;
+  int newest = -1;
+  for (const std::string& name : file_names(folder)) {
+    std::smatch match;
+    if (!std::regex_match(name, match, pattern) || std::stoi(match[1]) <= newest) continue;
+    newest = std::stoi(match[1]);
+    path = (fs::path(folder) / name).string();
+  }
+  return path;
+}
+
 IterationFacts read_facts(const std::string& model_star, const std::string& sampling_star) {
   const StarFile model = read_star(model_star), sampling = read_star(sampling_star);
   const StarTable& general = model.require("model_general");

@@ -30,6 +30,10 @@ std::vector<RelionIteration> finished_iterations(const std::string& folder);
 /// are <root>_class001.mrc, <root>_half1_class001_unfil.mrc, <root>_model.star, <root>_data.star.
 std::optional<std::string> joined_result(const std::string& folder);
 
+/// The denoised map that cryored left beside the joined map of the last iteration; none where there is no joined
+/// result, or none denoised.
+std::optional<std::string> denoised_joined_map(const std::string& folder);
+
 /// Facts of an iteration's STAR files.
 struct IterationFacts {
   int healpix_order = 0;

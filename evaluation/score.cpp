@@ -144,6 +144,7 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth) 
   score.angle_share_within_10 = errors.share_within_10;
   score.angle_histogram = share_per_2_degrees(errors.degrees);
   if (const std::optional<Map> raw = joined_raw(folder)) score.raw = score_map(*raw, truth);
+  if (const auto denoised = denoised_joined_map(folder)) score.denoised = score_map(read_mrc(*denoised), truth);
   score.final_half_map_resolution = resolution_at(score.final_half_fsc, 0.143, score.box, score.pixel_size);
   return score;
 }

@@ -52,6 +52,9 @@ struct RefinementScore {
   /// refinement found without the polish of its last pass. Absent where neither B and K nor RELION's unfiltered
   /// half-maps are there.
   std::optional<MapScore> raw = {};
+  /// The denoiser's map of both halves' data, which cryored leaves beside the joined map of a converged refinement
+  /// (docs/red.md): the polish of a last pass included.
+  std::optional<MapScore> denoised = {};
   /// relion_reconstruct with the orientations that were found, each particle once: the same for every mode.
   std::optional<MapScore> angles_found = {};
   std::size_t box = 0;

@@ -98,6 +98,7 @@ std::string score_json(const RefinementScore& score) {
   Json& final = json["final"];
   if (!score.angle_histogram.empty()) final["angular_error"]["share_per_2_deg"] = score.angle_histogram;
   if (score.raw) final["raw_to_truth"] = to_json(*score.raw);
+  if (score.denoised) final["denoised_to_truth"] = to_json(*score.denoised);
   if (score.angles_found) final["angles_found_to_truth"] = to_json(*score.angles_found);
   return json.dump(1) + "\n";
 }
@@ -121,6 +122,7 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
     if (final.at("angular_error").contains("share_per_2_deg"))
       score.angle_histogram = final.at("angular_error").at("share_per_2_deg").get<std::vector<double>>();
     if (final.contains("raw_to_truth")) score.raw = map_score(final.at("raw_to_truth"));
+    if (final.contains("denoised_to_truth")) score.denoised = map_score(final.at("denoised_to_truth"));
     if (final.contains("angles_found_to_truth")) score.angles_found = map_score(final.at("angles_found_to_truth"));
     for (const Json& entry : json.at("iterations")) {
       IterationScore it;

@@ -104,6 +104,20 @@ TEST(Summary, CountsWhatIsNeitherAtNyquistNorHopeless) {
   EXPECT_EQ(red.where.substr(0, 1), "D");
 }
 
+TEST(Summary, DenoisedMapsAreComparedWhereThereAreSome) {
+  std::vector<CellRecord> records = {record("A", 0.1, "plain", 10, 10), record("A", 0.1, "red", 11, 11),
+                                     record("B", 0.1, "plain", 10, 10), record("B", 0.1, "red", 12, 12),
+                                     record("C", 0.1, "plain", 10, 10), record("C", 0.1, "red", 13, 13)};
+  records[1].score.denoised = record("A", 0.1, "red", 14, 14).score.final_map;  // beside the converged joined map
+  records[5].end = "iteration limit";                                           // its half-maps are the denoiser's
+  EXPECT_FALSE(regularised(records[0]));
+  EXPECT_FALSE(regularised(records[3]));  // converged: RELION's map is the Gaussian one
+  const ModeSummary red = summarise(records, 20).modes.at(0);
+  EXPECT_EQ(red.regularised, 2);
+  EXPECT_NEAR(red.regularised_gain, (0.4 + 0.3) / 2, 1e-9);
+  EXPECT_NEAR(red.mean_gain, (0.1 + 0.2 + 0.3) / 3, 1e-9);
+}
+
 TEST(Summary, RandomPhasesStandApart) {
   const std::string random = R"(,"randomise_phases_beyond_A":10.0)";
   std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10, 5, 1, random),

@@ -62,6 +62,18 @@ TEST_F(JobFolder, JoinedResultNeedsItsFiles) {
   EXPECT_EQ(fs::path(*joined_result(folder_.string())).filename(), "run_ct3");
 }
 
+TEST_F(JobFolder, DenoisedJoinedMapIsTheNewestAndOfNoHalf) {
+  for (const char* name : {"run_it004_class001_external_reconstruct_denoised.mrc",
+                           "run_ct3_it011_class001_external_reconstruct_denoised.mrc",
+                           "run_it012_half1_class001_external_reconstruct_denoised.mrc",
+                           "run_it013_class001_external_reconstruct.mrc"})
+    put(name);
+  EXPECT_FALSE(denoised_joined_map(folder_.string()));  // not converged
+  for (const char* name : {"run_class001.mrc", "run_model.star", "run_data.star"}) put(name);
+  EXPECT_EQ(fs::path(*denoised_joined_map(folder_.string())).filename(),
+            "run_ct3_it011_class001_external_reconstruct_denoised.mrc");
+}
+
 TEST_F(JobFolder, FactsComeFromTheStarFiles) {
   const std::string model =
       "\n# version 30001\n\ndata_model_general\n\n_rlnReferenceDimensionality   3\n_rlnOriginalImageSize 4\n"

@@ -130,6 +130,8 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   RefinementScore in = example_score();
   in.iterations[0].notes[0].created = {0, 0.25, 0.5};
   in.iterations[0].notes[0].bound = 0.4;
+  in.denoised = in.final_map;
+  in.denoised->resolution = 6.25;
   const std::string text = score_json(in);
   EXPECT_EQ(text.find("nan"), std::string::npos);
   const RefinementScore out = parse_score_json(text, "score.json");
@@ -147,6 +149,7 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].bound.value(), 0.4);
   EXPECT_TRUE(out.iterations[0].notes[1].created.empty());
   EXPECT_DOUBLE_EQ(out.iterations[0].seconds, 12.5);
+  EXPECT_DOUBLE_EQ(out.denoised.value().resolution, 6.25);
   EXPECT_EQ(score_json(out), text);
   EXPECT_THROW(parse_score_json("{}", "x"), InputError);
   EXPECT_THROW(parse_score_json("not json", "x"), InputError);
