@@ -265,7 +265,7 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                    "iterations",
                    "ended by",
                    "minutes"};
-  table.numeric = {false, false, true, true, true, true, true,  true,  true,
+  table.numeric = {false, false, true, true, true, true, true, true,  true,
                    true,  true,  true, true, true, true, true, false, true};
   for (const DataSetRecords& d : summary.data_sets)
     for (const std::string& label : summary.columns) {
@@ -298,7 +298,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
       "To truth: FSC 0.5 of the final map; half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
       "lies "
       "beyond the final map's FSC 0.5 to the truth, both without a mask; against raw map: the same for the joined map "
-      "without prior and denoiser; denoised: the map that the denoiser's last pass makes, which of a converged refinement "
+      "without prior and denoiser; denoised: the map that the denoiser's last pass makes, which of a converged "
+      "refinement "
       "is not the final one; lambda: the largest of all iterations.";
   return table;
 }
@@ -332,7 +333,8 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
   table.caption = fmt::format(
       "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "
       "plain's "
-      "resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the denoiser's last pass. Larger angular error: of the counting data sets, by the "
+      "resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the denoiser's "
+      "last pass. Larger angular error: of the counting data sets, by the "
       "median, "
       "beyond twice its spread over seeds where that is known. Inflation: all data sets; against raw map: of those in "
       "which both refinements left one.",

@@ -27,8 +27,8 @@ double inflation(const CellRecord& record);
 /// polish of a last pass covers an invention. No value where there is no raw map.
 std::optional<double> raw_inflation(const CellRecord& record);
 
-/// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its last
-/// half-maps where not, plain's map after one pass. No value for maps that no denoiser made.
+/// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its
+/// last half-maps where not, plain's map after one pass. No value for maps that no denoiser made.
 const MapScore* regularised(const CellRecord& record);
 
 /// Mean half-map FSC beyond the resolution from which the particles' phases are random: what the refinement invents. No
@@ -76,7 +76,7 @@ struct ModeSummary {
   double least_gain = std::numeric_limits<double>::infinity();
   double regularised_gain = 0;  ///< the same of regularised(), over `regularised` data sets
   int regularised = 0;          ///< counting ones with such a map
-  int angles_worse = 0;  ///< data sets of larger median angular error, beyond the spread where there is one
+  int angles_worse = 0;         ///< data sets of larger median angular error, beyond the spread where there is one
   double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();      ///< shells, all data sets
   std::string where;                                                                  ///< the data set of that
   double most_raw_inflation_beyond_plain = -std::numeric_limits<double>::infinity();  ///< where both have a raw map

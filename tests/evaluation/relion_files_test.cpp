@@ -63,10 +63,10 @@ TEST_F(JobFolder, JoinedResultNeedsItsFiles) {
 }
 
 TEST_F(JobFolder, DenoisedJoinedMapIsTheNewestAndOfNoHalf) {
-  for (const char* name : {"run_it004_class001_external_reconstruct_denoised.mrc",
-                           "run_ct3_it011_class001_external_reconstruct_denoised.mrc",
-                           "run_it012_half1_class001_external_reconstruct_denoised.mrc",
-                           "run_it013_class001_external_reconstruct.mrc"})
+  for (const char* name :
+       {"run_it004_class001_external_reconstruct_denoised.mrc",
+        "run_ct3_it011_class001_external_reconstruct_denoised.mrc",
+        "run_it012_half1_class001_external_reconstruct_denoised.mrc", "run_it013_class001_external_reconstruct.mrc"})
     put(name);
   EXPECT_FALSE(denoised_joined_map(folder_.string()));  // not converged
   for (const char* name : {"run_class001.mrc", "run_model.star", "run_data.star"}) put(name);
