@@ -138,8 +138,9 @@ RedOptions red_options(const Settings& settings) {
 }
 
 std::string prior_text(const Run& run) {
-  const std::string& confidence = run.settings.text("confidence");
-  return run.settings.text("prior") + (confidence.empty() ? "" : ", confidence " + confidence);
+  const std::string &prior = run.settings.text("prior"), &confidence = run.settings.text("confidence");
+  if (prior == "auto" && confidence.empty()) return run.intent.options.per_shell ? "per-shell" : "cw-red";
+  return (prior == "auto" ? "RED" : prior) + (confidence.empty() ? "" : ", confidence " + confidence);
 }
 
 /// Where lambda comes from, in one word.
@@ -340,10 +341,14 @@ RunIntent intend_reconstruction(const Settings& settings) {
   intent.request = read_request(settings.arguments.at(0), settings.surroundings.folder);
   intent.options = red_options(settings);
   // The table is a part of the weights: without it the run must fail before anything else is done.
-  if (settings.text("confidence") == "per-shell" && !intent.options.lambda &&
+  const std::string &prior = settings.text("prior"), &confidence = settings.text("confidence");
+  const bool per_shell = confidence == "per-shell" || (confidence.empty() && prior == "per-shell");
+  const bool automatic = confidence.empty() && prior == "auto";
+  if ((per_shell || automatic) && prior != "gaussian" && !intent.options.lambda &&
       plan_for(intent.request, intent.options).denoise) {
     const std::string weights = weights_in_force(settings);
-    intent.options.per_shell = confidence_of(is_builtin(weights) ? builtin_info(weights) : read_weights_info(weights));
+    const WeightsInfo info = is_builtin(weights) ? builtin_info(weights) : read_weights_info(weights);
+    if (per_shell || info.confidence) intent.options.per_shell = confidence_of(info);
   }
   intent.decision = decide(intent.request, intent.options);
   return intent;

@@ -66,8 +66,8 @@ ConfidenceTable read_confidence(const nlohmann::json& json, const std::string& w
 const ConfidenceTable& confidence_of(const WeightsInfo& info) {
   if (!info.confidence)
     throw InputError(
-        Problem{info.path, "confidence", "nothing", "the table that --confidence per-shell needs",
-                "add it with cryored-calibrate --weights FILE --out FILE PAIRS..., or use --confidence cw or red"});
+        Problem{info.path, "confidence", "nothing", "the table that a confidence per shell needs",
+                "add it with cryored-calibrate --weights FILE --out FILE PAIRS..., or use --prior cw-red or red"});
   return *info.confidence;
 }
 

@@ -37,14 +37,16 @@ CommandSpec command() {
   spec.details =
       "Simulates a small particle stack from STRUCTURE (PDB or mmCIF, may be .gz; without it adenylate kinase, PDB "
       "entry 4AKE, which comes with this program), refines it with relion_refine once as it is and once with "
-      "--external_reconstruct through cryored-reconstruct with confidence-weighted RED and the shipped denoiser, "
+      "--external_reconstruct through cryored-reconstruct, which regularises by denoising with the shipped network, "
       "compares both maps with the truth, prints a table and writes a page with pictures.\n\n"
       "Interrupted, it continues where it was when it is called again; finished, it only shows the result again.";
   spec.maximum_arguments = 1;
   using enum OptionKind;
   spec.options = {
       option("out", path, "DIR", "demo", "output folder; the page is <DIR>/index.html"),
-      option("modes", text, "LIST", "plain,cw-red", "refinements: plain, gaussian, red, cw-red; separated by commas"),
+      option("modes", text, "LIST", "plain,default",
+             "refinements: plain, default (cryored without options), gaussian, red, cw-red, per-shell; separated by "
+             "commas"),
       option("count", integer, "N", "600", "particles", 20, 1e6),
       option("snr", number, "S", "0.15", "signal variance over noise variance, whole image", 1e-4, 1e4),
       option("pixel-size", number, "A", "2.5", "pixel size in A", 0.5, 10),
@@ -60,10 +62,12 @@ CommandSpec command() {
 }
 
 std::string label_of(const std::string& mode) {
-  return mode == "plain"    ? "RELION, plain"
-         : mode == "cw-red" ? "CW-RED"
-         : mode == "red"    ? "RED, lambda 1"
-                            : "cryored, Gaussian";
+  return mode == "plain"       ? "RELION, plain"
+         : mode == "default"   ? "cryored"
+         : mode == "cw-red"    ? "CW-RED"
+         : mode == "per-shell" ? "RED, confidence per shell"
+         : mode == "red"       ? "RED, lambda 1"
+                               : "cryored, Gaussian";
 }
 
 /// An even box in which the structure fills at most 70 % of the width.
@@ -107,7 +111,8 @@ int run(const std::vector<std::string>& words) {
   std::vector<RefineMode> modes;
   for (const std::string& name : names)
     modes.push_back(refine_mode(name, fs::absolute(program).string(), settings.text("reconstruct-options")));
-  if (modes.empty()) throw UsageError({"--modes", "", "nothing", "plain, gaussian, red, cw-red", ""});
+  if (modes.empty())
+    throw UsageError({"--modes", "", "nothing", "plain, default, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)
     if (!mode.external.empty() && find_program(fs::absolute(program).string()).empty())
       throw UsageError({"--reconstruct", "", program + ", which cannot be run", "the program cryored-reconstruct",
@@ -119,7 +124,8 @@ int run(const std::vector<std::string>& words) {
 
   const fs::path out = fs::absolute(settings.text("out"));
   if (settings.flag("restart"))
-    for (const char* folder : {"particles", "plain", "gaussian", "red", "cw-red"}) fs::remove_all(out / folder);
+    for (const char* folder : {"particles", "plain", "default", "gaussian", "red", "cw-red", "per-shell"})
+      fs::remove_all(out / folder);
   fs::create_directories(out);
   watch_signals();
   ProgressLine line;

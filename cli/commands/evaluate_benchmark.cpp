@@ -45,22 +45,21 @@ BenchmarkWeights weights_at(const std::string& path) {
 }
 
 /// What cryored-reconstruct does without options, by the mode's name.
-std::string default_mode() {
+std::string default_mode(const std::string& weights) {
   const Command reconstruct = reconstruct_command();
-  const OptionSpec* confidence = find_option(reconstruct.spec.options, "confidence");
-  const OptionSpec* prior = find_option(reconstruct.spec.options, "prior");
-  if (confidence && confidence->default_value == "per-shell") return "per-shell";
-  if (confidence && confidence->default_value == "red") return "red";
-  return prior->default_value;
+  const std::string prior = find_option(reconstruct.spec.options, "prior")->default_value;
+  if (prior != "auto") return prior;
+  return LazyDenoiser(weights, {}).weights().confidence ? "per-shell" : "cw-red";
 }
 
 /// The cells to look at: chosen by --cells and --large, "default" by its name.
 std::vector<BenchmarkCell> chosen_cells(const Benchmark& benchmark, const Settings& settings) {
+  const std::string by_default = default_mode(weights_in_force(settings));
   std::vector<BenchmarkCell> cells;
   std::set<std::string> names;
   for (BenchmarkCell cell : benchmark.cells) {
     const bool asked = fits(cell, settings.text("cells"));
-    if (cell.mode == "default") cell.mode = default_mode();
+    if (cell.mode == "default") cell.mode = by_default;
     if (!asked && !fits(cell, settings.text("cells"))) continue;
     if (cell.large && !settings.flag("large")) continue;
     if (names.insert(cell.name()).second) cells.push_back(std::move(cell));

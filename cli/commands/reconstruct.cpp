@@ -43,18 +43,18 @@ Command reconstruct_command() {
       {"prior",
        OptionKind::choice,
        "NAME",
-       "cw-red",
+       "auto",
        "gaussian: RELION's own regularised map, no network; red: the denoiser with lambda 1 at every resolution; "
-       "cw-red: "
-       "lambda follows the half-map resolution (--confidence-range)",
-       {"gaussian", "red", "cw-red"}},
+       "cw-red: lambda follows the half-map resolution (--confidence-range); per-shell: a lambda for each shell, from "
+       "the table that cryored-calibrate stored with the weights (docs/red.md); auto: per-shell where the weights have "
+       "that table, as the shipped ones, else cw-red",
+       {"auto", "gaussian", "red", "cw-red", "per-shell"}},
       {"confidence",
        OptionKind::choice,
        "NAME",
        "",
        "how far the denoiser is trusted, whatever --prior (but gaussian) says: cw: by the half-map resolution "
-       "(--confidence-range); red: lambda 1; per-shell: a lambda for each shell, from the table that cryored-calibrate "
-       "stored with the weights (docs/red.md)",
+       "(--confidence-range); red: lambda 1; per-shell: as --prior per-shell",
        {"cw", "red", "per-shell"}},
       bounded({"lambda", OptionKind::number, "L", "", "weight of the denoiser, 0 (none) to 1, whatever the resolution"},
               0, 1),

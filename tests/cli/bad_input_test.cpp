@@ -214,7 +214,8 @@ TEST_F(BadInputTest, Misuse) {
   Invocation none = gaussian();
   none.words = {plugin()};
   expect_failure(none, {"arguments", "STAR", "Remedy: "}, 2);
-  expect_failure(call({"--prior", "bayes"}), {"--prior", "bayes", "gaussian, red, cw-red", "Remedy: "}, 2);
+  expect_failure(call({"--prior", "bayes"}), {"--prior", "bayes", "auto, gaussian, red, cw-red, per-shell", "Remedy: "},
+                 2);
   expect_failure(call({"--lambda", "2"}), {"--lambda", "found 2", "0 to 1", "Remedy: "}, 2);
   expect_failure(call({"--lamda", "0.2"}), {"--lamda", "did you mean --lambda?"}, 2);
   Invocation variable = gaussian();

@@ -103,13 +103,26 @@ TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
   EXPECT_NEAR(denoiser["lambda_per_shell"][8].get<double>(), 1, 1e-9);     // 12 A
   EXPECT_NEAR(denoiser["lambda_per_shell"][10].get<double>(), 0.5, 1e-9);  // 9.6 A
   EXPECT_NE(
-      outcome.out.find("cw-red, confidence per-shell, lambda 1.00 at 20 A, 1.00 at 15 A, 1.00 at 12 A, 0.50 at 10 A"),
+      outcome.out.find("RED, confidence per-shell, lambda 1.00 at 20 A, 1.00 at 15 A, 1.00 at 12 A, 0.50 at 10 A"),
       std::string::npos)
       << outcome.out;
   EXPECT_EQ(
       Json::parse(run(std::vector<std::string>{cryored(), "weights", "list", CRYORED_TEST_CONFIDENT_WEIGHTS, "--json"})
                       .out)[0]["confidence"]["lambda"],
       Json::parse("[1.0, 0.0]"));
+
+  // Without --prior: per shell where the weights have the table (CwRedWeighsByTheResolution: else cw-red).
+  using Words = std::vector<std::string>;
+  for (const Words& options : {Words{}, Words{"--prior", "per-shell"}}) {
+    Words words = {"--weights", CRYORED_TEST_CONFIDENT_WEIGHTS};
+    words.insert(words.end(), options.begin(), options.end());
+    const Outcome by_prior = reconstruct(words);
+    EXPECT_EQ(record()["denoiser"]["confidence"], "per-shell");
+    EXPECT_EQ(record()["denoiser"]["lambda_per_shell"], denoiser["lambda_per_shell"]);
+    EXPECT_NE(by_prior.out.find("per-shell, lambda 1.00 at 20 A"), std::string::npos) << by_prior.out;
+  }
+  reconstruct({"--prior", "cw-red", "--weights", CRYORED_TEST_CONFIDENT_WEIGHTS});
+  EXPECT_EQ(record()["denoiser"]["confidence"], "cw");
 
   reconstruct({"--confidence", "red", "--weights", random});
   EXPECT_EQ(record()["denoiser"]["confidence"], "red");
