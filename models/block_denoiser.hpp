@@ -33,10 +33,11 @@ int default_block(const UNetConfig& config, int training_block, std::size_t map_
 
 /// Upper bound on the memory that denoise() takes beyond its argument, the program itself
 /// (LibTorch: 0.3 GB) and the loaded weights; bytes:
-///   4 N^3 (the result) + batch * b^3 * (8 + s * (in_channels + c * width)) + 4 * parameters + 64 MiB
-/// with block edge b, s = 4, c = 10 for float32, s = 2, c = 12 for bf16. The widest moment is the first level of the
-/// decoder, where skip connection, joined input, reordered copies and output coexist; three of
-/// the c are for what the heap keeps between them. Convolutions hold a reordered copy of the parameters.
+///   4 N^3 (the result) + batch * b^3 * (8 + s * (channels + c * width)) + 4 * parameters + 64 MiB
+/// with block edge b, channels of the input (the network's own included), s = 4, c = 10 for float32, s = 2, c = 12 for
+/// bf16. The widest moment is the first level of the decoder, where skip connection, joined input, reordered copies and
+/// output coexist; three of the c are for what the heap keeps between them. Convolutions hold a reordered copy of the
+/// parameters.
 std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,
                               Precision precision);
 

@@ -31,6 +31,13 @@ torch::Tensor activate(torch::Tensor x, Activation activation, bool may_overwrit
 
 }  // namespace
 
+torch::Tensor local_deviation(const torch::Tensor& map) {
+  const auto mean = [](const torch::Tensor& t) {
+    return torch::avg_pool3d(t, kDeviationWindow, 1, kDeviationWindow / 2, false, false);
+  };
+  return (mean(map.square()) - mean(map).square()).clamp_min(0).sqrt();
+}
+
 /// The convolutions of one level on one side: (convolution, norm, activation) each.
 class UNet3dImpl::Level : public nn::Module {
  public:
@@ -75,7 +82,7 @@ UNet3dImpl::UNet3dImpl(const UNetConfig& config) : config_(config) {
   for (int l = 0; l < config_.levels; ++l) {
     const std::string n = std::to_string(l);
     encoder_.push_back(
-        register_module("encoder" + n, level(l == 0 ? config_.in_channels : config_.channels(l - 1), l)));
+        register_module("encoder" + n, level(l == 0 ? config_.first_channels() : config_.channels(l - 1), l)));
     if (l + 1 == config_.levels) break;
     const int low = config_.channels(l), high = config_.channels(l + 1);
     if (config_.down == Down::strided)
@@ -111,7 +118,10 @@ torch::Tensor UNet3dImpl::correction(const torch::Tensor& input) {
                                  (config_.norm == Norm::instance ? ", more than one voxel at the lowest level" : ""),
                              "pad the block"});
   }
-  torch::Tensor x = input.to(last_weight_.scalar_type());
+  torch::Tensor x = input;
+  // Before the conversion: the difference of two squares needs the input's precision.
+  if (config_.deviation) x = torch::cat({x, local_deviation(x.narrow(1, 0, 1))}, 1);
+  x = x.to(last_weight_.scalar_type());
   std::vector<torch::Tensor> skips;
   for (int l = 0; l < config_.levels; ++l) {
     const auto i = static_cast<std::size_t>(l);

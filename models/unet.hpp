@@ -12,6 +12,7 @@
 namespace cryored {
 
 /// Residual 3D U-Net: output = channel 0 of the input + correction(input).
+/// With config.deviation the network itself makes the further channel from channel 0, in the input's dtype.
 /// Arrays are [batch, channel, z, y, x], x fastest, as in Map; edges are multiples
 /// of config.multiple(); a block of edge multiple() has one voxel at the lowest level,
 /// which norm "instance" cannot use: it needs twice that.
@@ -39,5 +40,8 @@ class UNet3dImpl : public torch::nn::Module {
   torch::Tensor last_weight_, last_bias_;
 };
 TORCH_MODULE(UNet3d);
+
+/// Standard deviation of [N, 1, z, y, x] over the kDeviationWindow^3 neighbourhood of each voxel, inside the block.
+torch::Tensor local_deviation(const torch::Tensor& map);
 
 }  // namespace cryored

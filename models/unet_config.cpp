@@ -50,7 +50,7 @@ void each_convolution(const UNetConfig& c, Visitor visit) {
     for (int i = 0; i < c.convs_per_level; ++i)
       visit(27, i == 0 ? in : c.channels(level), c.channels(level), level, true);
   };
-  level_convs(c.in_channels, 0);
+  level_convs(c.first_channels(), 0);
   for (int l = 1; l < c.levels; ++l) {
     if (c.down == Down::strided) visit(8, c.channels(l - 1), c.channels(l - 1), l, false);
     level_convs(c.channels(l - 1), l);
@@ -88,6 +88,7 @@ std::string UNetConfig::name() const {
   std::string s = "unet" + std::to_string(levels) + "-w" + std::to_string(width);
   if (width_cap != standard.width_cap) s += "-cap" + std::to_string(width_cap);
   if (in_channels != standard.in_channels) s += "-in" + std::to_string(in_channels);
+  if (deviation) s += "-dev";
   if (convs_per_level != standard.convs_per_level) s += "-c" + std::to_string(convs_per_level);
   if (norm != standard.norm) s += std::string("-norm_") + to_string(norm);
   if (activation != standard.activation) s += std::string("-") + to_string(activation);

@@ -12,14 +12,20 @@ enum class Activation { silu, relu, leaky_relu };
 enum class Down { max_pool, strided };    ///< 2^3 max pooling, or a 2^3 convolution of stride 2
 enum class Up { transposed, trilinear };  ///< 2^3 transposed convolution, or interpolation and a 1^3 convolution
 
+/// Edge length in voxels of the neighbourhood of UNetConfig::deviation.
+constexpr int kDeviationWindow = 5;
+
 /// A 3D U-Net: five stages, two convolutions each, skip connections and residual
 /// learning as in Kimanius et al. (2021), section 3.1; normalisation and activation
 /// are options because batch statistics serve badly at batch 1.
 struct UNetConfig {
-  int levels = 5;           ///< resolutions, the full one included: levels - 1 halvings
-  int width = 16;           ///< channels of the first level; each further level doubles them ...
-  int width_cap = 256;      ///< ... up to this many
-  int in_channels = 1;      ///< channel 0 is the map; others are conditions of the training program
+  int levels = 5;       ///< resolutions, the full one included: levels - 1 halvings
+  int width = 16;       ///< channels of the first level; each further level doubles them ...
+  int width_cap = 256;  ///< ... up to this many
+  int in_channels = 1;  ///< channel 0 is the map; others are conditions of the training program
+  /// The network sees one channel more, which it computes itself: the standard deviation of the map over
+  /// kDeviationWindow^3 voxels around each (at the edge of a block, over those of them that lie inside).
+  bool deviation = false;
   int convs_per_level = 2;  ///< 3^3 convolutions, each followed by norm and activation
   Norm norm = Norm::instance;
   Activation activation = Activation::silu;
@@ -33,6 +39,8 @@ struct UNetConfig {
   int multiple() const { return 1 << (levels - 1); }
   /// Channels at level 0 .. levels - 1.
   int channels(int level) const;
+  /// Channels that the first convolution reads.
+  int first_channels() const { return in_channels + (deviation ? 1 : 0); }
   /// Throws UsageError when a field is out of range.
   void check() const;
   /// "unet5-w16", with the options that differ from the default appended.

@@ -20,6 +20,7 @@ nlohmann::json architecture_json(const UNetConfig& c) {
           {"width", c.width},
           {"width_cap", c.width_cap},
           {"in_channels", c.in_channels},
+          {"deviation", c.deviation},
           {"convs_per_level", c.convs_per_level},
           {"norm", to_string(c.norm)},
           {"activation", to_string(c.activation)},

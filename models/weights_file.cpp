@@ -91,6 +91,7 @@ UNetConfig read_architecture(const nlohmann::json& json, const std::string& wher
   c.width = static_cast<int>(f.integer("width", 8, 512));
   c.width_cap = static_cast<int>(f.integer("width_cap", 8, 4096));
   c.in_channels = static_cast<int>(f.integer("in_channels", 1, 16));
+  c.deviation = json.contains("deviation") && f.flag("deviation");  // older files do not have it
   c.convs_per_level = static_cast<int>(f.integer("convs_per_level", 1, 8));
   f.choice("norm", c.norm);
   f.choice("activation", c.activation);

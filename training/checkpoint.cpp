@@ -18,6 +18,7 @@ void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::n
   archive.write("optimiser", opt);
   archive.write("step", torch::tensor(state.step));
   archive.write("init", c10::IValue(state.init));
+  archive.write("network_name", c10::IValue(state.network));
   archive.write("best", c10::IValue(state.best));
   archive.write("best_step", c10::IValue(state.best_step));
   archive.write("stale", c10::IValue(state.stale));
@@ -50,6 +51,7 @@ RunState load_checkpoint(const std::string& path, torch::nn::Module& model, torc
     // Checkpoints of older programs lack these: such a run has no best yet.
     c10::IValue value;
     if (archive.try_read("init", value)) state.init = value.toStringRef();
+    if (archive.try_read("network_name", value)) state.network = value.toStringRef();
     if (archive.try_read("best", value)) state.best = value.toDouble();
     if (archive.try_read("best_step", value)) state.best_step = value.toInt();
     if (archive.try_read("stale", value)) state.stale = value.toInt();

@@ -14,6 +14,7 @@ namespace cryored {
 struct RunState {
   std::int64_t step = 0;  ///< steps done
   std::string init;       ///< SHA-256 of the weights the run was started from; empty: random
+  std::string network;    ///< as TaskDescription::network; empty in checkpoints of older programs
   double best = -1e300;   ///< best validation objective so far
   std::int64_t best_step = 0;
   std::int64_t stale = 0;                             ///< validations since then

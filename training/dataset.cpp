@@ -103,7 +103,7 @@ Example PairDataset::example(std::size_t i) const {
   const float scale = map_scale(pair.input, rule_).scale;
   for (Map* map : {&pair.input, &pair.target})
     for (float& v : map->data) v /= scale;
-  return {std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution};
+  return {std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution, std::move(pair.half_fsc)};
 }
 
 std::vector<std::size_t> PairDataset::boxes() const {
@@ -112,7 +112,7 @@ std::vector<std::size_t> PairDataset::boxes() const {
   return boxes;
 }
 
-Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw) const {
+Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw, bool turn) const {
   const std::vector<std::size_t>* group = &by_box_.begin()->second;
   if (by_box_.size() > 1) {
     // As likely as the pairs of a box are many.
@@ -127,9 +127,10 @@ Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint
   std::mt19937_64 rng(seed * 0x9E3779B97F4A7C15ull + draw);
   const auto below = [&](int n) { return static_cast<int>(rng() % static_cast<std::uint64_t>(n)); };
   Example e = example((*group)[rng() % group->size()]);
-  const int n = static_cast<int>(e.input.nx), which = below(24);
+  const int n = static_cast<int>(e.input.nx), drawn = below(24);
   const int kind = below(10), reach = kind < 7 ? 2 : kind < 9 ? n / 8 : n / 2;
   const int dx = below(2 * reach + 1) - reach, dy = below(2 * reach + 1) - reach, dz = below(2 * reach + 1) - reach;
+  const int which = turn ? drawn : 0;  // either way the same draws follow
   e.input = turned(e.input, which, dx, dy, dz);
   e.target = turned(e.target, which, dx, dy, dz);
   return e;

@@ -16,6 +16,7 @@ struct Example {
   Map input, target;  ///< divided by the input's scale
   int cut = 0;
   double nominal_resolution = 0;
+  std::vector<float> half_fsc;  ///< shells 0 .. box/2
 };
 
 class PairDataset {
@@ -33,10 +34,10 @@ class PairDataset {
 
   /// Pair i as it is, scaled.
   Example example(std::size_t i) const;
-  /// A pair drawn by `draw`, turned by one of the 24 rotations of the cube (no mirror: proteins
-  /// have a hand) and moved, sometimes across the edge as blocks of large maps are. Where there are several
+  /// A pair drawn by `draw`, with `turn` turned by one of the 24 rotations of the cube (no mirror: proteins
+  /// have a hand), and moved, sometimes across the edge as blocks of large maps are. Where there are several
   /// boxes, `step` alone decides which: pairs of one step can be stacked.
-  Example augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw) const;
+  Example augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw, bool turn = true) const;
 
  private:
   struct Entry {

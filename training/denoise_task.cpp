@@ -24,6 +24,17 @@ std::string today() {
   return text;
 }
 
+std::string to_string(DenoiseTarget target) {
+  return target == DenoiseTarget::sharp ? "the sharp truth, cut at the same shell"
+         : target == DenoiseTarget::fsc
+             ? "the truth times the half-map FSC, cut at the same shell"
+             : "the truth times sqrt(2 FSC / (1 + FSC)) of the half-maps, cut at the same shell";
+}
+
+const char* to_string(DenoiseLoss loss) {
+  return loss == DenoiseLoss::shells ? "shells" : loss == DenoiseLoss::map ? "map" : "both";
+}
+
 UNet3dImpl& unet(torch::nn::Module& model) { return dynamic_cast<UNet3dImpl&>(model); }
 
 /// "denoiser-2.5A".
@@ -36,10 +47,12 @@ std::string weights_name(double voxel) {
 class HalfMapPairs : public ExampleSource {
  public:
   HalfMapPairs(const TrainOptions::Denoise& o)
-      : training(o.pairs, PairDataset::Part::training, kRule, o.voxel),
-        held_out(o.pairs, PairDataset::Part::validation, kRule, o.voxel) {
+      : options(o),
+        training(o.pairs, PairDataset::Part::training, kRule, o.voxel),
+        held_out(o.held_out.empty() ? o.pairs : o.held_out, PairDataset::Part::validation, kRule, o.voxel) {
     if (std::abs(held_out.voxel() - training.voxel()) > 1e-3 * training.voxel())
-      throw InputError(Problem{o.pairs, "voxel size", std::to_string(held_out.voxel()) + " A in validation shards",
+      throw InputError(Problem{o.held_out.empty() ? o.pairs : o.held_out, "voxel size",
+                               std::to_string(held_out.voxel()) + " A in validation shards",
                                std::to_string(training.voxel()) + " A, as in the training shards",
                                "one network serves one voxel size: train a network for each"});
     for (const PairDataset* part : {&training, &held_out})
@@ -53,7 +66,8 @@ class HalfMapPairs : public ExampleSource {
 
   Tensors draw(const Draw& d) const override {
     return tensors_of(training.augmented(d.seed, static_cast<std::uint64_t>(d.step),
-                                         static_cast<std::uint64_t>(d.step * d.batch + d.index)));
+                                         static_cast<std::uint64_t>(d.step * d.batch + d.index), options.turn),
+                      options.target);
   }
 
   nlohmann::json description() const override {
@@ -62,16 +76,23 @@ class HalfMapPairs : public ExampleSource {
             {"validation_structures", held_out.structures()},
             {"voxel_size_A", training.voxel()},
             {"boxes", training.boxes()},
-            {"task", "unregularised half-map to sharp truth cut at the same shell"}};
+            {"loss", to_string(options.loss)},
+            {"turned", options.turn},
+            {"task", "unregularised half-map to " + to_string(options.target)}};
   }
 
+  TrainOptions::Denoise options;
   PairDataset training, held_out;
 };
 
 class DenoiseTask : public TrainingTask {
  public:
   DenoiseTask(const TrainOptions& options, torch::Device device)
-      : config_(options.denoise.network), source_(options.denoise), losses_(device), device_(device) {
+      : config_(options.denoise.network),
+        source_(options.denoise),
+        losses_(device, options.denoise.loss),
+        both_(device),
+        device_(device) {
     // Spread over structures, the same ones for the same shards.
     const auto count = static_cast<std::size_t>(options.validation_examples);
     for (std::size_t i = 0; i < count; ++i)
@@ -91,7 +112,7 @@ class DenoiseTask : public TrainingTask {
     const double voxel = source_.training.voxel();
     if (!(start.info.architecture == config_))
       refuse("architecture", start.info.architecture.name(), config_.name() + ", the network of this run",
-             "give the file's own --levels and --width, or other weights");
+             "give the file's own --levels, --width and the like, or other weights");
     if (std::abs(start.info.voxel_size - voxel) > 1e-3 * voxel)
       refuse("voxel_size_A", std::to_string(start.info.voxel_size), std::to_string(voxel) + ", that of the pairs",
              "give weights of this voxel size");
@@ -127,11 +148,11 @@ class DenoiseTask : public TrainingTask {
       const Autocast autocast(device_.type(), bf16);
       output = unet(model).forward(batch[0]);
     }
-    return losses_.of(batch[0].size(-1))(output.to(torch::kFloat), batch[1], batch[2]);
+    return losses_.of(batch[0].size(-1))(output.to(torch::kFloat), batch[1], batch[2], batch[3]);
   }
 
   Judgement validate(torch::nn::Module& model, torch::Device device) override {
-    const Validation v = cryored::validate(unet(model), validation_, losses_, source_.training.voxel(), device);
+    const Validation v = cryored::validate(unet(model), validation_, both_, source_.training.voxel(), device);
     return {v.objective(), v.loss, {{"fsc_in", v.fsc_in}, {"fsc_out", v.fsc_out}, {"worst_shell", v.worst_shell}}};
   }
 
@@ -139,7 +160,7 @@ class DenoiseTask : public TrainingTask {
     TaskDescription d;
     d.weights_file = "denoiser.crw";
     d.name = weights_name(source_.training.voxel());
-    d.purpose = "unregularised half-map of a refinement to the sharp truth, cut at the same shell";
+    d.purpose = "unregularised half-map of a refinement to " + to_string(source_.options.target);
     d.network = "residual 3D U-Net " + config_.name() + ", " + std::to_string(unet_parameters(config_)) + " parameters";
     d.licence = "CC0-1.0";
     d.curves = {
@@ -156,7 +177,7 @@ class DenoiseTask : public TrainingTask {
  private:
   UNetConfig config_;
   HalfMapPairs source_;
-  ShellLosses losses_;
+  ShellLosses losses_, both_;  ///< of training; of validation, the same for all networks
   torch::Device device_;
   std::vector<Example> validation_;
 };

@@ -181,6 +181,10 @@ void Trainer::resume() {
       throw InputError(Problem{checkpoint_, "start of the run",
                                state_.init.empty() ? "random weights" : "weights of SHA-256 " + state_.init,
                                "those of --init, SHA-256 " + asked, "give another --run folder, or leave --init away"});
+    // Options without weights of their own, as the activation is, would else change unnoticed.
+    if (!state_.network.empty() && state_.network != description_.network)
+      throw InputError(Problem{checkpoint_, "network", state_.network, description_.network + ", as the options say",
+                               "give the options the run began with, or another --run folder"});
     std::int64_t step = state_.step;
     ranks_.broadcast(&step, sizeof step);
     if (step != state_.step)
@@ -189,6 +193,7 @@ void Trainer::resume() {
     if (state_.step > 0 && state_.sessions.empty())
       state_.sessions.push_back({{"from_step", 0}, {"to_step", state_.step}, {"command", "(not recorded)"}});
   }
+  state_.network = description_.network;
   // Written only when all have read.
   ranks_.broadcast(&there, 1);
 }

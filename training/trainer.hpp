@@ -21,6 +21,14 @@ struct Provenance {
 /// under the Fourier ring correlation lacks to 1.
 enum class PhaseLoss { mse, whitened, frc };
 
+/// Of the task denoise, the squared error over the truth's power: as the mean of that ratio over shells, of the whole
+/// map, or half of each.
+enum class DenoiseLoss { shells, map, both };
+
+/// What the output shall be: the sharp truth cut at the input's shell; that times the half-map FSC per shell (Kimanius
+/// et al. 2021, section 3.1); or times sqrt(2 FSC / (1 + FSC)), the expected FSC of the two halves' mean to the truth.
+enum class DenoiseTarget { sharp, fsc, cref };
+
 struct TrainOptions {
   std::string task = "denoise";  ///< one of the tasks of make_task()
   std::string run;               ///< folder of the run: checkpoint, log, curves, weights, model card
@@ -50,9 +58,13 @@ struct TrainOptions {
 
   /// Task denoise.
   struct Denoise {
-    std::string pairs;  ///< folder of shards
-    double voxel = 0;   ///< A, of shards that do not state theirs; 0: refuse those
+    std::string pairs;     ///< folder of shards
+    std::string held_out;  ///< folder whose held-out structures are validated on instead; empty: `pairs`
+    double voxel = 0;      ///< A, of shards that do not state theirs; 0: refuse those
     UNetConfig network;
+    DenoiseTarget target = DenoiseTarget::sharp;
+    DenoiseLoss loss = DenoiseLoss::both;
+    bool turn = true;  ///< augment by the 24 rotations of the cube
   } denoise;
 
   /// Task pinn.

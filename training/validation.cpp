@@ -29,11 +29,21 @@ Map map_of(const Tensor& t) {
 
 }  // namespace
 
-std::vector<Tensor> tensors_of(const Example& example) {
-  return {tensor_of(example.input), tensor_of(example.target), torch::tensor(static_cast<std::int64_t>(example.cut))};
+std::vector<float> target_filter(DenoiseTarget target, const std::vector<float>& half_fsc) {
+  std::vector<float> filter(half_fsc.size(), 1.f);
+  for (std::size_t s = 0; s < filter.size() && target != DenoiseTarget::sharp; ++s) {
+    const float fsc = std::clamp(half_fsc[s], 0.f, 1.f);
+    filter[s] = target == DenoiseTarget::fsc ? fsc : std::sqrt(2 * fsc / (1 + fsc));
+  }
+  return filter;
 }
 
-ShellLoss::ShellLoss(std::int64_t box, torch::Device device) : shells_(box / 2 + 1) {
+std::vector<Tensor> tensors_of(const Example& example, DenoiseTarget target) {
+  return {tensor_of(example.input), tensor_of(example.target), torch::tensor(static_cast<std::int64_t>(example.cut)),
+          torch::tensor(target_filter(target, example.half_fsc))};
+}
+
+ShellLoss::ShellLoss(std::int64_t box, torch::Device device, DenoiseLoss kind) : shells_(box / 2 + 1), kind_(kind) {
   const auto h = torch::arange(shells_, torch::kFloat);
   const auto i = torch::arange(box, torch::kFloat);
   const auto f = torch::where(i > static_cast<double>(box / 2), i - static_cast<double>(box), i);
@@ -42,22 +52,31 @@ ShellLoss::ShellLoss(std::int64_t box, torch::Device device) : shells_(box / 2 +
   number_ = torch::arange(shells_, torch::TensorOptions(torch::kLong).device(device));
 }
 
-Tensor ShellLoss::operator()(const Tensor& output, const Tensor& target, const Tensor& cut) const {
-  const Tensor error = shell_sums(output - target), power = shell_sums(target);  // [batch, shells]
+Tensor ShellLoss::operator()(const Tensor& output, const Tensor& truth, const Tensor& cut, const Tensor& filter) const {
+  const auto transform = [](const Tensor& maps) { return torch::fft::rfftn(maps.squeeze(1), {}, {1, 2, 3}); };
+  const Tensor sharp = transform(truth);
+  // Coefficients beyond the last shell, which no sum counts, get the zero.
+  const Tensor wanted = sharp * torch::constant_pad_nd(filter, {0, 1}).index_select(1, index_).view_as(sharp);
+  const Tensor error = shell_sums(transform(output) - wanted), power = shell_sums(sharp);  // [batch, shells]
   const Tensor inside = ((number_ > 0) & (number_ < cut.view({-1, 1}))).to(torch::kFloat);
   const Tensor ratio = error / (power + 1e-6 * power.sum(1, true));
   const Tensor by_shell = (ratio * inside).sum(1) / inside.sum(1);
   const Tensor whole = error.sum(1) / power.sum(1);
-  return 0.5 * (by_shell + whole).mean();
+  return kind_ == DenoiseLoss::shells ? by_shell.mean()
+         : kind_ == DenoiseLoss::map  ? whole.mean()
+                                      : 0.5 * (by_shell + whole).mean();
 }
 
-Tensor ShellLoss::shell_sums(const Tensor& maps) const {
-  const Tensor p = torch::view_as_real(torch::fft::rfftn(maps.squeeze(1), {}, {1, 2, 3})).square().sum(-1);
-  const Tensor flat = p.reshape({maps.size(0), -1});
-  return torch::zeros({maps.size(0), shells_ + 1}, flat.options()).index_add(1, index_, flat).narrow(1, 0, shells_);
+Tensor ShellLoss::shell_sums(const Tensor& transforms) const {
+  const Tensor flat = torch::view_as_real(transforms).square().sum(-1).reshape({transforms.size(0), -1});
+  return torch::zeros({transforms.size(0), shells_ + 1}, flat.options())
+      .index_add(1, index_, flat)
+      .narrow(1, 0, shells_);
 }
 
-const ShellLoss& ShellLosses::of(std::int64_t box) { return losses_.try_emplace(box, box, device_).first->second; }
+const ShellLoss& ShellLosses::of(std::int64_t box) {
+  return losses_.try_emplace(box, box, device_, kind_).first->second;
+}
 
 Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, ShellLosses& losses, double voxel_size,
                     torch::Device device) {
@@ -71,11 +90,12 @@ Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, S
     const auto parts = tensors_of(e);
     const auto box = e.input.nx;
     const Tensor output = network.forward(parts[0].unsqueeze(0).to(device));
-    v.loss += losses
-                  .of(static_cast<std::int64_t>(box))(output, parts[1].unsqueeze(0).to(device),
-                                                      parts[2].unsqueeze(0).to(device))
-                  .item<double>() /
-              static_cast<double>(examples.size());
+    v.loss +=
+        losses
+            .of(static_cast<std::int64_t>(box))(output, parts[1].unsqueeze(0).to(device),
+                                                parts[2].unsqueeze(0).to(device), parts[3].unsqueeze(0).to(device))
+            .item<double>() /
+        static_cast<double>(examples.size());
     const auto before = fsc(e.input, e.target), after = fsc(map_of(output), e.target);
     for (auto s = static_cast<std::size_t>(std::ceil(static_cast<double>(box) * voxel_size / 15));
          static_cast<int>(s) < e.cut; ++s) {

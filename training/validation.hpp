@@ -8,6 +8,7 @@
 
 #include "models/unet.hpp"
 #include "training/dataset.hpp"
+#include "training/trainer.hpp"
 
 namespace cryored {
 
@@ -22,38 +23,46 @@ struct Validation {
   double objective() const { return fsc_out - fsc_in + worst_shell; }
 };
 
-/// An example as the network takes it: maps [1, z, y, x], the cut in shells as a scalar.
-std::vector<torch::Tensor> tensors_of(const Example& example);
+/// What the target keeps of the truth in shells 0 .. box/2, by the half-map FSC; an FSC below 0 counts as 0.
+std::vector<float> target_filter(DenoiseTarget target, const std::vector<float>& half_fsc);
 
-/// Squared error relative to the truth's power, half over the whole map and half as the mean
+/// An example as the network takes it: maps [1, z, y, x], the cut in shells as a scalar, the target's filter [shells].
+std::vector<torch::Tensor> tensors_of(const Example& example, DenoiseTarget target = DenoiseTarget::sharp);
+
+/// Squared error relative to the (sharp) truth's power, half over the whole map and half as the mean
 /// over shells 1 .. cut - 1. The first alone would train little but the strong low-resolution
-/// shells; the second is what FSC to truth measures (1 - FSC^2 for the best scale).
+/// shells; the second is what FSC to truth measures (1 - FSC^2 for the best scale). Either alone by `kind`.
 class ShellLoss {
  public:
-  ShellLoss(std::int64_t box, torch::Device device);
+  ShellLoss(std::int64_t box, torch::Device device, DenoiseLoss kind = DenoiseLoss::both);
 
-  /// Mean over the batch; a scalar.
-  torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& target, const torch::Tensor& cut) const;
+  /// Mean over the batch; a scalar. `filter` [batch, shells]: the error is that against the truth times this.
+  torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& truth, const torch::Tensor& cut,
+                           const torch::Tensor& filter) const;
 
  private:
-  torch::Tensor shell_sums(const torch::Tensor& maps) const;
+  /// Of [batch, z, y, x/2+1] coefficients: sums of squares over shells.
+  torch::Tensor shell_sums(const torch::Tensor& transforms) const;
 
   std::int64_t shells_;
+  DenoiseLoss kind_;
   torch::Tensor index_, number_;
 };
 
 /// One ShellLoss for each box, made when first needed.
 class ShellLosses {
  public:
-  explicit ShellLosses(torch::Device device) : device_(device) {}
+  explicit ShellLosses(torch::Device device, DenoiseLoss kind = DenoiseLoss::both) : device_(device), kind_(kind) {}
   const ShellLoss& of(std::int64_t box);
 
  private:
   torch::Device device_;
+  DenoiseLoss kind_;
   std::map<std::int64_t, ShellLoss> losses_;
 };
 
-/// The network, in float32, on every example. Shells of different boxes are joined by resolution.
+/// The network, in float32, on every example, against the sharp truth whatever it was trained to give. Shells of
+/// different boxes are joined by resolution.
 Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, ShellLosses& losses, double voxel_size,
                     torch::Device device);
 

@@ -78,7 +78,7 @@ std::vector<PartTiming> time_parts(const UNetConfig& c, const TimingOptions& o, 
       level.gflop += 2e-9 * 27 * static_cast<double>(in * width) * voxels;
     };
     const int sides = l + 1 < c.levels ? 2 : 1;
-    convolve(l == 0 ? c.in_channels : c.channels(l - 1));
+    convolve(l == 0 ? c.first_channels() : c.channels(l - 1));
     if (sides == 2) convolve(2 * width);
     const int same = sides * (c.convs_per_level - 1);
     for (int i = 0; i < same; ++i) convolve(width);

@@ -15,6 +15,7 @@
 #include "cli/installation.hpp"
 #include "cli/run_program.hpp"
 #include "cli/train_library.hpp"
+#include "cli/training_options.hpp"
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -90,55 +91,15 @@ class Reporter {
   Clock::time_point last_ = Clock::now();
 };
 
-TrainOptions::Pinn pinn_options(const Settings& settings) {
-  TrainOptions::Pinn o;
-  o.structures = settings.text("structures");
-  if (o.structures.empty())
-    throw UsageError(Problem{"--structures", "", "nothing", "a folder or file of structures", "give it; see --help"});
-  o.held_out = settings.text("held-out");
-  o.setting = settings.text("setting");
-  o.box = settings.integer("box");
-  o.pairs = settings.integer("exposures");
-  o.most_structures = settings.integer("most-structures");
-  o.repeat = static_cast<int>(settings.integer("repeat"));
-  const std::string loss = settings.text("loss");
-  o.loss = loss == "frc" ? PhaseLoss::frc : loss == "whitened" ? PhaseLoss::whitened : PhaseLoss::mse;
-  o.every_stage = settings.flag("every-stage");
-  o.network.stages = static_cast<int>(settings.integer("stages"));
-  o.network.shared = settings.flag("shared");
-  o.network.residual = settings.flag("residual");
-  // The denoiser's five levels are too many for images of one particle.
-  if (settings.given("levels")) o.network.levels = static_cast<int>(settings.integer("levels"));
-  o.network.width = static_cast<int>(settings.integer("width"));
-  std::istringstream list(settings.text("channels"));
-  for (std::string word; std::getline(list, word, ',');) {
-    PinnChannel channel{};
-    if (!from_string(word, channel))
-      throw UsageError(Problem{"--channels", "", word, "previous, observation, amplitude, wiener",
-                               "give some of these, separated by commas"});
-    o.network.channels.push_back(channel);
-  }
-  o.network.check();
-  return o;
-}
-
 TrainOptions train_options(const Settings& settings) {
-  const auto need = [&](const char* name) {
-    if (settings.text(name).empty())
-      throw UsageError(Problem{std::string("--") + name, "", "nothing", "a folder", "give it; see --help"});
-    return settings.text(name);
-  };
   TrainOptions o;
   o.task = settings.text("task");
-  o.run = need("run");
-  if (o.task == "pinn") {
-    o.pinn = pinn_options(settings);
-  } else {
-    o.denoise.pairs = need("pairs");
-    o.denoise.voxel = settings.number("voxel");
-    o.denoise.network.levels = static_cast<int>(settings.integer("levels"));
-    o.denoise.network.width = static_cast<int>(settings.integer("width"));
-  }
+  o.run = settings.text("run");
+  if (o.run.empty()) throw UsageError(Problem{"--run", "", "nothing", "a folder", "give it; see --help"});
+  if (o.task == "pinn")
+    o.pinn = pinn_task_options(settings);
+  else
+    o.denoise = denoise_task_options(settings);
   o.init = settings.text("init");
   o.steps = settings.integer("steps");
   o.batch = static_cast<int>(settings.integer("batch"));
@@ -210,36 +171,10 @@ Command train_command() {
           "task", choice, "TASK", "denoise",
           "what is trained: denoise, on half-maps and their truth; pinn, phase retrieval on simulated exposures "
           "(docs/image_formation.md)"),
-      tool_option("pairs", path, "DIR", "", "denoise: folder of shards made by cryored pairs (required)"),
-      tool_option("voxel", number, "A", "0", 0, 10,
-                  "denoise: voxel size in A of older shards, which do not state theirs; 0: refuse those"),
-      tool_option("structures", path, "PATH", "",
-                  "pinn: PDB or mmCIF file, or a folder of them, of which one in ten (by name) is held out (required)"),
-      tool_option("held-out", path, "PATH", "",
-                  "pinn: validate on this file or folder instead; required where --structures is a file"),
-      tool_option("setting", choice, "S", "paper",
-                  "pinn: paper, that of Yang et al. 2025 with 500 exposures of one structure; general, random defocus, "
-                  "dose and pixel size"),
-      tool_option("box", integer, "N", "0", 0, 1024, "pinn: box in pixels, 0: the setting's"),
-      tool_option("exposures", integer, "N", "-1", -1, 1e9, "pinn: fixed exposures, 0: endless; -1: the setting's"),
-      tool_option("most-structures", integer, "N", "0", 0, 1e6, "pinn: use so many structures, 0: all"),
-      tool_option("stages", integer, "K", "10", 1, 100, "pinn: stages of physics step and U-Net"),
-      tool_option("shared", flag, "", "no", "pinn: one U-Net for all stages"),
-      tool_option("residual", flag, "", "no",
-                  "pinn: U-Nets change the phase that the physics step leaves; else they make it anew"),
-      tool_option("channels", text, "LIST", "",
-                  "pinn: further input of the U-Nets: previous, observation, amplitude, wiener, separated by commas"),
-      tool_option(
-          "loss", choice, "L", "frc",
-          "pinn: mse, mean square error of the phase; whitened, half of the same with all rings of one power on "
-          "top; frc, half the mean square error and the area that the Fourier ring correlation lacks"),
-      tool_option("repeat", integer, "N", "1", 1, 1024,
-                  "pinn: exposures of each view in a batch; with --loss frc their mean counts too"),
-      tool_option("every-stage", flag, "", "no", "pinn: all stages count in the loss"),
       tool_option("run", path, "DIR", "", "folder of this run (required)"),
       tool_option("init", path, "FILE", "",
                   "weights file (.crw) to start from instead of random weights; its architecture must be that of "
-                  "--levels and --width"),
+                  "--levels, --width and the like"),
       tool_option("steps", integer, "N", "10000", 1, 1e9, "steps in all, over all resumptions"),
       tool_option("batch", integer, "N", "2", 1, 65536, "examples a step, those of all ranks together"),
       tool_option("accumulate", integer, "N", "1", 1, 65536,
@@ -250,8 +185,6 @@ Command train_command() {
       tool_option("weight-decay", number, "D", "0.0001", 0, 1, "weight decay of AdamW"),
       tool_option("average", number, "D", "0.999", 0, 0.999999,
                   "decay of the moving average of the weights, which is what is validated and kept"),
-      tool_option("levels", integer, "N", "5", 1, 8, "levels of the U-Net; pinn: 3 unless given"),
-      tool_option("width", integer, "N", "16", 8, 256, "channels of its first level"),
       tool_option("seed", integer, "N", "1", 0, 1e15, "seed of the batches and the initial weights"),
       tool_option("validate-every", integer, "N", "500", 1, 1e9, "steps between validations, each with a checkpoint"),
       tool_option("validation-examples", integer, "N", "48", 1, 1e6, "examples of a validation"),
@@ -268,10 +201,10 @@ Command train_command() {
       tool_option("threads", integer, "N", "0", 0, 1024, "CPU threads of each rank, 0: its share of the processors"),
       tool_option("report-every", number, "S", "10", 0, 1e6, "seconds between lines of progress"),
   };
+  const auto tasks = task_option_specs();
+  spec.options.insert(spec.options.begin() + 1, tasks.begin(), tasks.end());
   for (auto& option : spec.options) {
     if (option.name == "task") option.choices = {"denoise", "pinn"};
-    if (option.name == "setting") option.choices = {"paper", "general"};
-    if (option.name == "loss") option.choices = {"mse", "whitened", "frc"};
     if (option.name == "schedule") option.choices = {"cosine", "constant"};
   }
   return {"train", spec, run};

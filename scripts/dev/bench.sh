@@ -12,6 +12,7 @@ Sets up and builds if needed, then runs one benchmark:
   refine        the refinement benchmark, benchmarks/refine/benchmark.json (cryored evaluate benchmark), results into
                 benchmarks/refine/results; with structure files: cryored evaluate refine, plain, RED and CW-RED
   guard         negative controls: noise alone, a wrong and a mirrored start map
+  ablation      the denoiser trained with one choice changed at a time
   daemon        what a request to a warm daemon adds to the computation; start-up of the plugin
 
   --list            the benchmarks of this build
@@ -27,7 +28,7 @@ bench_main() {
       bench_usage >&2
       exit 2
       ;;
-    --list) printf '%s\n' reconstruct denoise phase simulate daemon refine guard; return ;;
+    --list) printf '%s\n' reconstruct denoise phase simulate daemon refine guard ablation; return ;;
     reconstruct | denoise | phase | simulate | daemon) program=bench_$name ;;
     refine)
       # Structures make it a table of one's own; without any it is the benchmark of this repository.
@@ -48,7 +49,13 @@ bench_main() {
       bench_guard "$@"
       return
       ;;
-    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, phase, simulate, daemon, refine and guard" ;;
+    ablation)
+      shift
+      source "$root/scripts/dev/bench_ablation.sh"
+      bench_ablation "$@"
+      return
+      ;;
+    *) die_usage "./dev bench: no benchmark '$name'; allowed are reconstruct, denoise, phase, simulate, daemon, refine, guard and ablation" ;;
   esac
   shift
   source "$root/scripts/dev/build.sh"

@@ -120,6 +120,13 @@ std::size_t steps_in(const std::string& log) {
   return count;
 }
 
+TEST_F(TrainProgram, ALossOfTheOtherTaskIsRefused) {
+  const Outcome refused = run(words("other", {{"loss", "frc"}}));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--loss"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("both, shells, map"), std::string::npos) << refused.err;
+}
+
 TEST_F(TrainProgram, KilledAtRandomItResumesBitForBit) {
   const std::map<std::string, std::string> length{{"steps", "48"}, {"validate-every", "24"}, {"batch", "2"}};
   const Outcome whole = run(words("whole", length));

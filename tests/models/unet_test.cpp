@@ -5,6 +5,9 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/models/models_testing.hpp"
 #include "tests/models/random_network.hpp"
 
@@ -25,6 +28,7 @@ std::vector<UNetConfig> variants() {
   all.push_back(c), all.back().up = Up::trilinear;
   all.push_back(c), all.back().residual_blocks = true;
   all.push_back(c), all.back().in_channels = 2;
+  all.push_back(c), all.back().deviation = true;
   all.push_back(c), all.back().width_cap = 16;
   all.push_back(c), all.back().convs_per_level = 1;
   all.push_back(c), all.back().levels = 1;
@@ -88,6 +92,45 @@ TEST(UNet, CountOfOperationsOfOneLevelByHand) {
   const double lower = 2.0 * 125 * (27 * 8 * 16 + 27 * 16 * 16), up = 2.0 * 125 * 8 * 16 * 8;
   const double upper = 2.0 * 1000 * (27 * 16 * 8 + 27 * 8 * 8);
   EXPECT_DOUBLE_EQ(unet_flop(c, 10, 10, 10), 2.0 * 1000 * (27 * 8 + 27 * 8 * 8 + 8) + lower + up + upper);
+}
+
+TEST(UNet, DeviationIsThatOfTheNeighbourhood) {
+  torch::manual_seed(2);
+  const auto map = torch::randn({2, 1, 7, 5, 6});
+  const auto found = local_deviation(map);
+  const auto v = map.accessor<float, 5>(), f = found.accessor<float, 5>();
+  for (long n = 0; n < 2; ++n)
+    for (long z = 0; z < 7; ++z)
+      for (long y = 0; y < 5; ++y)
+        for (long x = 0; x < 6; ++x) {
+          double sum = 0, square = 0, count = 0;
+          for (long c = std::max(0l, z - 2); c <= std::min(6l, z + 2); ++c)
+            for (long b = std::max(0l, y - 2); b <= std::min(4l, y + 2); ++b)
+              for (long a = std::max(0l, x - 2); a <= std::min(5l, x + 2); ++a) {
+                const double value = v[n][0][c][b][a];
+                sum += value, square += value * value, count += 1;
+              }
+          const double mean = sum / count;
+          EXPECT_NEAR(f[n][0][z][y][x], std::sqrt(square / count - mean * mean), 1e-4);
+        }
+}
+
+TEST(UNet, DeviationChannelIsASecondInput) {
+  torch::NoGradGuard no_grad;
+  UNetConfig config;
+  config.levels = 2;
+  config.width = 8;
+  config.deviation = true;
+  UNet3d own = testing::random_network(config, 4);
+  config.deviation = false;
+  config.in_channels = 2;
+  UNet3d given(config);
+  const auto from = own->parameters();
+  auto to = given->parameters();
+  ASSERT_EQ(from.size(), to.size());
+  for (std::size_t i = 0; i < to.size(); ++i) to[i].copy_(from[i]);
+  const auto x = torch::randn({1, 1, 8, 8, 8});
+  EXPECT_TRUE(torch::equal(own->forward(x), given->forward(torch::cat({x, local_deviation(x)}, 1))));
 }
 
 TEST(UNet, ShapesThatDoNotFitAreNamed) {

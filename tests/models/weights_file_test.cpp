@@ -85,6 +85,24 @@ TEST(WeightsFile, RoundTripIsBitExactInFloat32) {
   EXPECT_FALSE(loaded->is_training());
 }
 
+TEST(WeightsFile, DeviationIsKeptAndOlderFilesHaveNone) {
+  TemporaryFolder folder;
+  UNetConfig config = small();
+  config.deviation = true;
+  UNet3d network = random_network(config, 3);
+  save_weights(folder.file("a.crw"), network, metadata());
+  auto [loaded, info] = load_weights(folder.file("a.crw"));
+  EXPECT_EQ(info.architecture, config);
+  EXPECT_NE(info.architecture.name().find("-dev"), std::string::npos);
+  torch::NoGradGuard no_grad;
+  const auto x = torch::randn({1, 1, 8, 8, 8});
+  EXPECT_TRUE(torch::equal(loaded->forward(x), network->forward(x)));
+  const auto older = with_json(small_file(), "\"deviation\": false,", "");
+  EXPECT_EQ(parse_weights_structure(older, "older.crw").architecture, small());
+  const auto odd = with_json(small_file(), "\"deviation\": false", "\"deviation\": 3");
+  expect_error<InputError>([&] { parse_weights_structure(odd, "odd.crw"); }, "odd.crw", "deviation", "true or false");
+}
+
 TEST(WeightsFile, Float16KeepsHalfPrecision) {
   TemporaryFolder folder;
   UNet3d network = random_network(small(), 2);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
+#include "models/block_denoiser.hpp"
 #include "models/weights_file.hpp"
 #include "simulation/structures.hpp"
 #include "tests/training/blob_pairs.hpp"
@@ -156,6 +158,38 @@ TEST_F(Training, StartsFromAWeightsFileOfTheSameArchitecture) {
   EXPECT_THROW(train(resumed, nothing), InputError) << "that run began at random";
 }
 
+TEST_F(Training, EveryOptionOfTheNetworkIsServed) {
+  TrainOptions o = options("options", 4);
+  UNetConfig& network = o.denoise.network;
+  network.norm = Norm::group;
+  network.activation = Activation::leaky_relu;
+  network.down = Down::strided;
+  network.up = Up::trilinear;
+  network.residual_blocks = network.deviation = true;
+  o.denoise.target = DenoiseTarget::cref;
+  o.denoise.loss = DenoiseLoss::shells;
+  o.denoise.turn = false;
+  o.learning_rate = 5e-3;
+  o.average = 0;
+  std::vector<nlohmann::json> lines;
+  train(o, into(lines));
+  const std::string path = o.run + "/denoiser.crw";
+  const WeightsInfo info = read_weights_info(path);
+  EXPECT_EQ(info.architecture, network);
+  EXPECT_EQ(info.training["loss"], "shells");
+  EXPECT_EQ(info.training["turned"], false);
+  DenoiserOptions serve;
+  serve.device = "cpu";
+  serve.threads = 1;
+  const Map input = test::blobs(5)[0].input, output = make_denoiser(path, serve)->denoise(input);
+  EXPECT_NE(output.data, input.data);
+
+  // Activation has no weights: only the checkpoint's record tells that the run was another network's.
+  network.activation = Activation::silu;
+  o.steps = 8;
+  EXPECT_THROW(train(o, nothing), InputError);
+}
+
 TEST_F(Training, KeepsTheBestWeightsAndStopsEarly) {
   TrainOptions good = options("good", 40);
   good.learning_rate = 5e-3;
@@ -262,6 +296,26 @@ TEST_F(Training, VoxelSizeComesFromTheShards) {
   EXPECT_THROW(write_pairs((folder_ / "x.pairs").string(), pairs, "X"), UsageError);
 }
 
+TEST_F(Training, ValidatesOnAnotherFolderWhereAsked) {
+  TrainOptions o = options("same", 4);
+  std::vector<nlohmann::json> own, other;
+  train(o, into(own));
+  fs::create_directories(folder_ / "noisier");
+  for (const auto& entry : fs::directory_iterator(folder_ / "pairs")) {
+    const std::string id = structure_id(entry.path().string());
+    auto pairs = test::blobs(9);
+    for (auto& pair : pairs)
+      for (std::size_t i = 0; i < pair.input.size(); ++i)
+        pair.input.data[i] += 2 * (pair.input.data[i] - pair.target.data[i]);
+    write_pairs((folder_ / "noisier" / (id + ".pairs")).string(), pairs, id);
+  }
+  o.run = options("elsewhere", 4).run;
+  o.denoise.held_out = (folder_ / "noisier").string();
+  train(o, into(other));
+  EXPECT_EQ(own.at(0)["loss"], other.at(0)["loss"]) << "trained on the same pairs";
+  EXPECT_LT(other.at(0)["fsc_in"].get<double>(), own.at(0)["fsc_in"].get<double>() - 0.05);
+}
+
 TEST_F(Training, BatchesAreOfOneBox) {
   std::vector<std::string> ids;
   for (const auto& entry : fs::directory_iterator(folder_ / "pairs"))
@@ -289,6 +343,30 @@ TEST_F(Training, BatchesAreOfOneBox) {
   o.batch = 2;
   EXPECT_EQ(train(o, nothing), TrainEnd::finished);
   EXPECT_EQ(read_weights_info(o.run + "/denoiser.crw").block, 32);
+}
+
+/// Whether `map` is `other` moved cyclically.
+bool is_move_of(const Map& map, const Map& other) {
+  const auto peak = [](const Map& m) {
+    return static_cast<int>(std::max_element(m.data.begin(), m.data.end()) - m.data.begin());
+  };
+  const int n = static_cast<int>(map.nx), a = peak(map), b = peak(other);
+  return turned(other, 0, b % n - a % n, b / n % n - a / n % n, b / n / n - a / n / n).data == map.data;
+}
+
+TEST_F(Training, TurnsOnlyWhereAsked) {
+  const PairDataset data((folder_ / "pairs").string(), PairDataset::Part::training, Normalisation::contrast);
+  int moved = 0, turned_too = 0;
+  for (std::uint64_t draw = 0; draw < 6; ++draw)
+    for (const bool turn : {false, true}) {
+      const Example e = data.augmented(1, draw, draw, turn);
+      for (std::size_t i = 0; i < data.pairs(); ++i)
+        if (const Example original = data.example(i);
+            is_move_of(e.input, original.input) && is_move_of(e.target, original.target))
+          (turn ? turned_too : moved) += 1;
+    }
+  EXPECT_EQ(moved, 6);
+  EXPECT_LT(turned_too, 3);
 }
 
 TEST_F(Training, LeavesCurvesAndAModelCard) {
