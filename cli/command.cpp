@@ -16,6 +16,7 @@ std::vector<Command> all_commands() {
           evaluate_refine_command(),
           evaluate_benchmark_command(),
           evaluate_one_pass_command(),
+          evaluate_pairs_command(),
           evaluate_phase_command(),
           evaluate_phase_relion_command(),
           phase_command(),

@@ -32,6 +32,7 @@ Command simulate_command();
 Command pairs_command();
 Command evaluate_refine_command();
 Command evaluate_one_pass_command();
+Command evaluate_pairs_command();
 Command evaluate_phase_command();
 Command evaluate_benchmark_command();
 Command evaluate_phase_relion_command();

@@ -11,7 +11,7 @@
 #include "core/fourier/shells.hpp"
 #include "evaluation/raw_maps.hpp"
 #include "evaluation/relion_run.hpp"
-#include "evaluation/truth_mask.hpp"
+#include "simulation/truth_mask.hpp"
 
 namespace fs = std::filesystem;
 

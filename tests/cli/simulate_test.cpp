@@ -80,6 +80,50 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x", "--half-maps", folder / "in"})).code, 1);
 }
 
+TEST(EvaluateCommand, PairsOfTwoFoldersSideBySide) {
+  const ScratchFolder folder("with space");
+  std::filesystem::create_directories(folder / "in");
+  std::filesystem::copy(kStructure, folder / "in/4AKE.pdb.gz");
+  const Outcome made =
+      run(words({"pairs"}, {"--structures", folder / "in", "--kind", "gaussian", "--out", folder / "out", "--box", "32",
+                            "--voxel", "4", "--rounds", "2", "--passes", "2"}));
+  ASSERT_EQ(made.code, 0) << made.err;
+  const std::string reference = folder / "out/gaussian000", other = folder / "out/gaussian001/";
+  const Words call =
+      words({"evaluate", "pairs"}, {"--reference", reference, other, "--bins", "100", "--out", folder / "page"});
+  const Outcome table = run(call);
+  ASSERT_EQ(table.code, 0) << table.err;
+  EXPECT_NE(table.out.find("better than 100 A"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("gaussian001"), std::string::npos) << table.out;
+  for (const char* file : {"index.html", "results.json", "fsc-1.svg", "power-1.svg", "factor-1.svg"})
+    EXPECT_TRUE(exists(folder / ("page/" + std::string(file)))) << file;
+  Words json_call = call;
+  json_call.push_back("--json");
+  const auto json = nlohmann::json::parse(run(json_call).out);
+  EXPECT_EQ(json, nlohmann::json::parse(read_file(folder / "page/results.json")));
+  const auto& folders = json["bins"][1]["folders"];
+  EXPECT_EQ(folders[0]["pairs"], 4);
+  EXPECT_EQ(folders[1]["structures"], 1);
+  // Gaussian noise misleads nobody: the half-maps promise no more than is there.
+  EXPECT_LT(folders[1]["figures"]["overstated"]["mean"].get<double>(), 0.05);
+
+  const struct {
+    Words rest;
+    int code;
+    const char* named;
+  } cases[] = {{{reference}, 2, "--reference"},
+               {{"--reference", reference, reference}, 2, "twice"},
+               {{"--reference", reference, "--bins", "7,10"}, 2, "--bins"},
+               {{"--reference", reference, "--bins", "7,x"}, 2, "--bins"},
+               {{"--reference", folder / "in"}, 1, "cryored pairs"},
+               {{"--reference", folder / "none"}, 1, "none"}};
+  for (const auto& one : cases) {
+    const Outcome outcome = run(words({"evaluate", "pairs"}, one.rest));
+    EXPECT_EQ(outcome.code, one.code) << one.named;
+    EXPECT_NE(outcome.err.find(one.named), std::string::npos) << outcome.err;
+  }
+}
+
 TEST(EvaluateCommand, PhaseScoresMethodsAndKeepsWhatItScored) {
   const ScratchFolder folder("with space");
   const std::string other = std::filesystem::path(folder / "1ABC.pdb.gz");

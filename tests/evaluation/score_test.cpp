@@ -10,7 +10,7 @@
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
 #include "evaluation/refine_page.hpp"
-#include "evaluation/truth_mask.hpp"
+#include "simulation/truth_mask.hpp"
 
 namespace cryored {
 namespace {

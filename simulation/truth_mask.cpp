@@ -1,4 +1,4 @@
-#include "evaluation/truth_mask.hpp"
+#include "simulation/truth_mask.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 #pragma once
-// The one soft mask inside which every map of a structure is compared with the truth.
+// The soft mask of a structure: inside it every map is compared with the truth.
 
 #include "core/fourier/grid.hpp"
 
