@@ -260,7 +260,7 @@ TEST(WeightsConfidence, RoundTripsAndLeavesTheRestAlone) {
 
 TEST(WeightsConfidence, AbsenceIsNamedWithItsRemedy) {
   const auto info = parse_weights(small_file(), "x.crw");
-  expect_error<InputError>([&] { confidence_of(info); }, "x.crw", "confidence", "cryored-calibrate", "--confidence cw");
+  expect_error<InputError>([&] { confidence_of(info); }, "x.crw", "confidence", "cryored-calibrate", "--prior cw-red");
 }
 
 TEST(WeightsConfidence, ACorruptTableIsRefused) {
