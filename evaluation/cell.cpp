@@ -159,6 +159,10 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
   result.score = score_refinement(cell.folder, truth);
   write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
+  if (cell.start == "mirrored") {
+    result.other_hand = score_refinement(cell.folder, other_hand(truth));
+    write_text_atomically((fs::path(cell.folder) / "score_other_hand.json").string(), score_json(*result.other_hand));
+  }
   return result;
 }
 

@@ -2,6 +2,7 @@
 // A cell of the refinement benchmark: one data set, refined in one way, scored.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,14 +52,15 @@ struct CellResult {
   RunEnd end = RunEnd::cancelled;
   Timeline timeline;
   RefinementScore score;
+  std::optional<RefinementScore> other_hand;  ///< against other_hand(), for a mirrored start map
   std::string relion_version;
   RelionProgram relion;
 };
 
 /// Runs (or continues) and scores a cell. `<folder>/cell.json` holds what was asked for,
-/// `<folder>/score.json` the score, `<folder>/timeline.json` the times. A finished cell is not
-/// run again; one that was started with other options is an InputError.
-/// When cancelled, nothing is scored.
+/// `<folder>/score.json` the score (for a mirrored start map `score_other_hand.json` that of the other hand),
+/// `<folder>/timeline.json` the times. A finished cell is not run again; one that was started with other options is an
+/// InputError. When cancelled, nothing is scored.
 CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
                     const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled);
 

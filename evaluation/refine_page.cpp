@@ -97,14 +97,17 @@ ReportTable result_table(const std::vector<LabelledCell>& cells) {
                    "ended by",
                    "minutes"};
   table.numeric = {false, true, true, true, true, true, true, true, false, true};
-  for (const LabelledCell& c : cells) {
-    const RefinementScore& s = c.result.score;
-    table.rows.push_back({c.label, format_number(s.final_map.resolution, 1),
+  const auto add_row = [&](const std::string& label, const RefinementScore& s, const CellResult& result) {
+    table.rows.push_back({label, format_number(s.final_map.resolution, 1),
                           format_number(s.final_map.resolution_masked, 1),
                           format_number(s.final_half_map_resolution, 1), format_number(s.angle_median, 1),
                           format_number(s.angle_percentile90, 1), format_number(100 * s.angle_share_within_10, 0),
-                          std::to_string(s.iterations.back().iteration), describe(c.result.end),
-                          format_number(c.result.timeline.total_seconds / 60, 1)});
+                          std::to_string(s.iterations.back().iteration), describe(result.end),
+                          format_number(result.timeline.total_seconds / 60, 1)});
+  };
+  for (const LabelledCell& c : cells) {
+    add_row(c.label, c.result.score, c.result);
+    if (c.result.other_hand) add_row(c.label + ", other hand", *c.result.other_hand, c.result);
   }
   return table;
 }

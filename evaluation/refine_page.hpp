@@ -15,7 +15,8 @@ struct LabelledCell {
   CellResult result;
 };
 
-/// Rows: one per cell; resolutions in A, angles in degrees, times in minutes.
+/// Rows: one per cell, and one against the mirrored truth where the start map was mirrored; resolutions in A, angles in
+/// degrees, times in minutes.
 ReportTable result_table(const std::vector<LabelledCell>& cells);
 
 /// The same table as aligned text for a terminal, lines ending in '\n'.

@@ -11,6 +11,7 @@
 #include "core/fourier/shells.hpp"
 #include "evaluation/raw_maps.hpp"
 #include "evaluation/relion_run.hpp"
+#include "simulation/particles.hpp"
 #include "simulation/truth_mask.hpp"
 
 namespace fs = std::filesystem;
@@ -73,6 +74,19 @@ Truth read_truth(const std::string& folder) {
   truth.poses = read_poses((fs::path(folder) / "particles_truth.star").string());
   truth.self_rotations = self_rotations(truth.map, truth.pixel_size, 12, 0.8);
   return truth;
+}
+
+Truth other_hand(const Truth& truth) {
+  Truth other = truth;
+  other.map = mirrored(truth.map);
+  other.mask = mirrored(truth.mask);
+  for (Pose& pose : other.poses) pose.angles.tilt = -pose.angles.tilt;  // S turns a rotation about y around
+  for (Rotation& r : other.self_rotations)
+    for (const std::size_t i : {0u, 1u}) {
+      r.m[i][2] = -r.m[i][2];
+      r.m[2][i] = -r.m[2][i];
+    }
+  return other;
 }
 
 MapScore score_map(const Map& map, const Truth& truth) {

@@ -91,13 +91,15 @@ std::vector<ShellSample> shell_samples(const std::string& structure, const Train
   const HalfTransform y = forward(pair.input), f = forward(denoised), t = forward(pair.target);
   const auto tt = cross(t, t), yy = cross(y, y), ff = cross(f, f), yf = cross(y, f), yt = cross(y, t), ft = cross(f, t);
   const auto box = static_cast<double>(pair.input.nx);
+  // No half-map shows more than its last filled shell, whatever a shard made before `make_pairs` heeded that says.
+  const double nominal = std::min(1 / pair.nominal_resolution, (pair.cut - 1) / (box * voxel));
   const auto end = std::min<std::size_t>(static_cast<std::size_t>(std::max(pair.cut, 0)), pair.half_fsc.size());
   for (std::size_t s = 1; s < end; ++s) {
     if (!(tt[s] > 1e-12 * tt[0])) continue;
     ShellSample sample;
     sample.structure = structure;
     sample.frequency = static_cast<double>(s) / (box * voxel);
-    sample.nominal = 1 / pair.nominal_resolution;
+    sample.nominal = nominal;
     sample.half_fsc = pair.half_fsc[s];
     sample.yy = yy[s] / tt[s];
     sample.ff = ff[s] / tt[s];

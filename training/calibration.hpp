@@ -17,7 +17,7 @@ struct ShellSample {
   std::size_t source = 0;  ///< which of several collections of pairs it comes from, 0, 1, ..
   double weight = 1;       ///< in fits and means
   double frequency = 0;    ///< 1/A
-  double nominal = 0;      ///< 1 / nominal resolution, 1/A; 0: the half-maps agree nowhere
+  double nominal = 0;      ///< 1 / nominal resolution, 1/A, at most the last filled shell; 0: no half-map agreement
   double half_fsc = 0;
   double yy = 0, ff = 0, yf = 0, yt = 0, ft = 0;
 

@@ -333,7 +333,8 @@ std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptio
                                                    : maximise(halves[h], references[h], reference_radius, cut, pixels,
                                                               variance, proposals(round), handicap, rng);
     const auto curve = fsc(found[0].map, found[1].map);
-    const double nominal = crossing_shell(curve, 0.143);
+    // The half-maps as RELION would see them end with shell cut - 1, and so does what they can show.
+    const double nominal = std::min<double>(crossing_shell(curve, 0.143), cut - 1);
     const auto inside = [&](double s) { return s < cut ? 1.0 : 0.0; };
     for (int h = 0; h < 2; ++h) {
       TrainingPair pair;
@@ -354,7 +355,7 @@ std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptio
     }
     for (std::size_t s = 1; s < variance.size(); ++s)
       variance[s] = noise_variance + signal_power[s] * (1 - std::clamp(curve[s], 0.0, 1.0));
-    resolution_shell = std::min<double>(nominal, cut);
+    resolution_shell = nominal;
     reference_radius = std::max(4, std::min(cut, static_cast<int>(nominal) + 2));
   }
   return pairs;

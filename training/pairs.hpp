@@ -30,7 +30,7 @@ struct TrainingPair {
   Map input, target;              ///< box^3, same grey scale
   double voxel = 0;               ///< A; 0 in shards of before 0.2, which do not state it
   int cut = 0;                    ///< shell of the hard cut, coefficients at or beyond it are zero
-  double nominal_resolution = 0;  ///< A, half-map FSC 0.143
+  double nominal_resolution = 0;  ///< A, half-map FSC 0.143, at best that of shell cut - 1
   double median_error = 0;        ///< degrees, most likely candidate against the truth
   double snr = 0;                 ///< per-pixel variance of signal over noise
   std::vector<float> half_fsc;    ///< shells 0 .. box/2, what RELION would see

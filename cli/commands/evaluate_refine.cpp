@@ -151,6 +151,8 @@ int run(const Settings& settings) {
                            {"seconds", labelled.result.timeline.total_seconds},
                            {"cpu_seconds", labelled.result.timeline.cpu_seconds},
                            {"score", nlohmann::ordered_json::parse(score_json(labelled.result.score))}});
+        if (labelled.result.other_hand)
+          results.back()["score_other_hand"] = nlohmann::ordered_json::parse(score_json(*labelled.result.other_hand));
         cells.push_back(std::move(labelled));
         write_text_atomically((out / "results.json").string(), results.dump(1) + "\n");
       }
@@ -182,7 +184,8 @@ Command evaluate_refine_command() {
       "again, and "
       "interrupted ones continue with RELION's last finished iteration.\n\n"
       "With --randomise-phases-beyond the particles carry nothing beyond that resolution: what the half-maps share "
-      "there is invented by the refinement.\n\n"
+      "there is invented by the refinement. With --start mirrored each cell is also compared with the mirrored truth, "
+      "which explains the particles just as well.\n\n"
       "Results: <out>/index.html, <out>/results.json, and score.json in each cell.";
   spec.minimum_arguments = 1;
   spec.maximum_arguments = 1000;

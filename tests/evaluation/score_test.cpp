@@ -9,7 +9,9 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
 #include "evaluation/refine_page.hpp"
+#include "simulation/projector.hpp"
 #include "simulation/truth_mask.hpp"
 
 namespace cryored {
@@ -158,6 +160,32 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_THROW(parse_score_json(other, "x"), InputError);
 }
 
+TEST(OtherHand, HasTheSameProjections) {
+  constexpr std::size_t box = 32;
+  Truth truth = truth_of(rough_ball(box, 2, 16, {6, -4, 10}), 2);
+  const EulerAngles angles[] = {{20, 50, -70}, {130, 160, 10}, {0, 0, 30}};
+  for (const EulerAngles& a : angles) truth.poses.push_back({truth.poses.size() + 1, "p.mrcs", a});
+  truth.self_rotations.push_back(rotation_from({40, 70, 15}));
+  const Truth other = other_hand(truth);
+  EXPECT_LT(fsc(other.map, truth.map)[5], 0.9) << "a structure with a hand";
+  const SlicePixels pixels = slice_pixels(box, 10);
+  const Projector here(truth.map, 2, 10), there(other.map, 2, 10);
+  std::vector<std::complex<float>> a(pixels.size()), b(pixels.size());
+  for (std::size_t p = 0; p < truth.poses.size(); ++p) {
+    here.slice(pixels, rotation_from(truth.poses[p].angles), a.data());
+    there.slice(pixels, rotation_from(other.poses[p].angles), b.data());
+    double difference = 0, power = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) difference += std::norm(a[i] - b[i]), power += std::norm(a[i]);
+    EXPECT_LT(difference, 1e-6 * power) << p;
+  }
+  // The other hand of a turn: S A R S = (S A S) (S R S).
+  const auto turned = [](const Truth& t) { return rotation_from(t.poses[0].angles) * t.self_rotations[1]; };
+  Truth both = truth;
+  both.poses[0].angles = euler_from(turned(truth));
+  EXPECT_LT(angle_between(rotation_from(other_hand(both).poses[0].angles), turned(other)), 1e-6);
+  EXPECT_EQ(other_hand(other).map.data, truth.map.data);
+}
+
 TEST(ResultTable, TextIsAlignedAndSaysWhatIsMissing) {
   LabelledCell cell;
   cell.label = "plain";
@@ -169,6 +197,12 @@ TEST(ResultTable, TextIsAlignedAndSaysWhatIsMissing) {
   EXPECT_EQ(table.rows[0][1], "6.5");
   EXPECT_EQ(table.rows[0][2], "-");
   EXPECT_EQ(table.rows[0].back(), "1.5");
+  cell.result.other_hand = cell.result.score;
+  cell.result.other_hand->final_map.resolution = 9.25;
+  const ReportTable hands = result_table({cell});
+  ASSERT_EQ(hands.rows.size(), 2u);
+  EXPECT_EQ(hands.rows[1][0], "plain, other hand");
+  EXPECT_EQ(hands.rows[1][1], "9.2");
   const std::string text = format_text_table(table);
   std::size_t width = 0;
   for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {

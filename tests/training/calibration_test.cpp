@@ -142,6 +142,13 @@ TEST(Calibration, SourcesCountAlike) {
   EXPECT_THROW(fit_confidence({}, kVoxel), UsageError);
 }
 
+TEST(Calibration, TheNominalResolutionEndsWithTheHalfMap) {
+  TrainingPair pair = white_pair(1, 1);
+  pair.nominal_resolution = 5.1;  // shell 15.7, the last filled one is 14
+  for (const auto& sample : shell_samples("X", pair, pair.input, kVoxel))
+    ASSERT_NEAR(sample.nominal, 14 / (kBox * kVoxel), 1e-12);
+}
+
 TEST(Calibration, AnUnknownResolutionIsLeftOut) {
   TrainingPair pair = white_pair(1, 1);
   pair.nominal_resolution = 0;

@@ -33,6 +33,7 @@ TEST(Pairs, HalvesAreIndependentAndBandLimited) {
     EXPECT_GT(to_truth[2], 0.8) << "signal at low resolution";
     const auto power = shell_power(forward(p.input));
     for (auto s = static_cast<std::size_t>(p.cut) + 1; s < power.size(); ++s) EXPECT_LT(power[s], 1e-6 * power[1]);
+    EXPECT_GE(p.nominal_resolution, shell_resolution(p.cut - 1, p.input.nx, p.voxel) - 1e-9);
   }
   EXPECT_NE(pairs[0].input.data[100], pairs[1].input.data[100]);
   EXPECT_EQ(pairs[0].half_fsc, pairs[1].half_fsc);
