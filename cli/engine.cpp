@@ -128,15 +128,13 @@ daemon::Plan ReconstructEngine::plan_of(const daemon::Request& request) const {
     }
   }
   plan.memory = plan.least_memory = reconstruction_memory(intent.request);
-  const bool denoises = settings.text("prior") != "gaussian" && intent.decision.plan.denoise;
-  if (!denoises) return plan;
+  if (intent.weights.empty()) return plan;
   // Wrong weights are told before the turn comes, as in a process of its own.
-  const std::string weights = weights_in_force(settings);
-  if (is_builtin(weights)) {
-    builtin_info(weights);
+  if (is_builtin(intent.weights)) {
+    builtin_info(intent.weights);
     return plan;
   }
-  const WeightsInfo info = read_denoiser_info(weights);
+  const WeightsInfo info = read_denoiser_info(intent.weights);
   const bool on_cpu = std::any_of(devices_.begin(), devices_.end(), [&](const daemon::Device& device) {
     return device.name == "cpu" &&
            (plan.devices.empty() ? !device.only_when_asked

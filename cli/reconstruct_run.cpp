@@ -167,11 +167,11 @@ std::string lambda_text(const Run& run) {
 // should not fail in its fifth iteration for what was wrong in the first.
 std::unique_ptr<LazyDenoiser> prepare_denoiser(const Run& run) {
   const Settings& settings = run.settings;
-  if (settings.text("prior") == "gaussian" || !run.decision.plan.denoise) return nullptr;
+  if (run.intent.weights.empty()) return nullptr;
   DenoiserOptions options = denoiser_options(settings, run.thread_count);
   options.device = run.requested_device;
   options.memory_limit = run.place.memory_limit;
-  return std::make_unique<LazyDenoiser>(weights_in_force(settings), options, run.place.networks);
+  return std::make_unique<LazyDenoiser>(run.intent.weights, options, run.place.networks);
 }
 
 // With --device cuda the reconstruction itself runs on the GPU, or fails; with auto it does so where the CUDA
@@ -340,15 +340,17 @@ RunIntent intend_reconstruction(const Settings& settings) {
   RunIntent intent;
   intent.request = read_request(settings.arguments.at(0), settings.surroundings.folder);
   intent.options = red_options(settings);
-  // The table is a part of the weights: without it the run must fail before anything else is done.
-  const std::string &prior = settings.text("prior"), &confidence = settings.text("confidence");
-  const bool per_shell = confidence == "per-shell" || (confidence.empty() && prior == "per-shell");
-  const bool automatic = confidence.empty() && prior == "auto";
-  if ((per_shell || automatic) && prior != "gaussian" && !intent.options.lambda &&
-      plan_for(intent.request, intent.options).denoise) {
-    const std::string weights = weights_in_force(settings);
-    const WeightsInfo info = is_builtin(weights) ? builtin_info(weights) : read_weights_info(weights);
-    if (per_shell || info.confidence) intent.options.per_shell = confidence_of(info);
+  if (plan_for(intent.request, intent.options).denoise) {
+    intent.weights = weights_in_force(settings);
+    // The table is a part of the weights: without it the run must fail before anything else is done.
+    const std::string &prior = settings.text("prior"), &confidence = settings.text("confidence");
+    const bool per_shell = confidence == "per-shell" || (confidence.empty() && prior == "per-shell");
+    const bool automatic = confidence.empty() && prior == "auto";
+    if ((per_shell || automatic) && !intent.options.lambda) {
+      const WeightsInfo info =
+          is_builtin(intent.weights) ? builtin_info(intent.weights) : read_weights_info(intent.weights);
+      if (per_shell || info.confidence) intent.options.per_shell = confidence_of(info);
+    }
   }
   intent.decision = decide(intent.request, intent.options);
   return intent;

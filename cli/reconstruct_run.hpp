@@ -31,6 +31,7 @@ struct RunIntent {
   ReconstructRequest request;
   RedOptions options;
   ReconstructDecision decision;
+  std::string weights;  ///< file or "builtin:...", where the plan has a denoiser; else empty
 };
 /// `settings.arguments[0]` is the STAR file. Throws Error.
 RunIntent intend_reconstruction(const Settings& settings);

@@ -78,6 +78,22 @@ std::vector<FinishedRefinement> finished_refinements(const std::string& folder) 
   return jobs;
 }
 
+TrainingPair pair_of(const Map& map, const Map& truth, int cut, double voxel, const std::string& where) {
+  TrainingPair pair;
+  pair.voxel = voxel;
+  pair.cut = cut;
+  const HalfTransform input = cut_transform(map, cut);
+  HalfTransform target = cut_transform(truth, cut);
+  const double scale = fitted_scale(target, input, static_cast<double>(map.nx) * voxel / 30);
+  if (!(scale > 0))
+    throw InputError(Problem{where, "half-map", "no likeness to the truth beyond 30 A", "a refinement that works",
+                             "leave this refinement out"});
+  for (auto& value : target.data) value *= static_cast<float>(scale);
+  pair.input = inverse(input, map.nx);
+  pair.target = inverse(target, map.nx);
+  return pair;
+}
+
 std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const PairOptions& options) {
   MrcHeader header;
   const Map truth = read_mrc(job.truth, &header);
@@ -86,7 +102,6 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
                              std::to_string(truth.nx) + ", " + std::to_string(header.pixel_size) + " A",
                              std::to_string(options.box) + ", " + std::to_string(options.voxel) + " A",
                              "give the --box and --voxel of the refinements"});
-  const double coarse = static_cast<double>(options.box) * options.voxel / 30;
   std::vector<TrainingPair> pairs;
   for (const auto& star : job.stars) {
     ReconstructRequest request = read_request(star);
@@ -95,18 +110,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
       *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
     const RequestArrays arrays = open_arrays(request);
     const Map map = unregularised_map(request, arrays, red_weights(request, arrays));
-    TrainingPair pair;
-    pair.voxel = options.voxel;
-    pair.cut = cut_shell(request);
-    const HalfTransform input = cut_transform(map, pair.cut);
-    HalfTransform target = cut_transform(truth, pair.cut);
-    const double scale = fitted_scale(target, input, coarse);
-    if (!(scale > 0))
-      throw InputError(Problem{star, "half-map", "no likeness to the truth beyond 30 A", "a refinement that works",
-                               "leave this refinement out"});
-    for (auto& value : target.data) value *= static_cast<float>(scale);
-    pair.input = inverse(input, map.nx);
-    pair.target = inverse(target, map.nx);
+    TrainingPair pair = pair_of(map, truth, cut_shell(request), options.voxel, star);
     pair.nominal_resolution = resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
     pair.half_fsc.assign(request.fsc.begin(), request.fsc.end());
     pairs.push_back(std::move(pair));

@@ -22,9 +22,12 @@ struct FinishedRefinement {
 /// Throws InputError when there is none.
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder);
 
-/// One pair per STAR file: B/K cut at r_max, and the truth cut there and scaled to it by least
-/// squares over the shells coarser than 30 A (there a refinement from a 30 A reference is right).
-/// Throws InputError for another box or pixel size than the options'.
+/// The map cut at shell `cut`, and the truth cut there and scaled to it by least squares over the shells coarser than
+/// 30 A. `where` names the map in errors. Throws InputError when the two have nothing in common there.
+TrainingPair pair_of(const Map& map, const Map& truth, int cut, double voxel, const std::string& where);
+
+/// One pair per STAR file: pair_of() B/K and the truth at r_max (coarser than 30 A a refinement from a 30 A reference
+/// is right). Throws InputError for another box or pixel size than the options'.
 std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const PairOptions& options);
 
 }  // namespace cryored

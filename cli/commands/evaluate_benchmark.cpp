@@ -131,8 +131,9 @@ void report(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup
     if (std::find(structures.begin(), structures.end(), cell.structure) == structures.end())
       structures.push_back(cell.structure);
   const BenchmarkSummary summary = summarise(records, hopeless, structures);
-  std::cout << format_text_table(overview_table(summary)) << overview_table(summary).caption << "\n\n"
-            << format_text_table(goal_table(summary)) << goal_table(summary).caption << "\n";
+  const ReportTable overview = overview_table(summary), goals = goal_table(summary);
+  std::cout << format_text_table(overview) << overview.caption << "\n\n"
+            << format_text_table(goals) << goals.caption << "\n";
   const fs::path folder = setup.results;
   write_text_atomically((folder / "README.md").string(), benchmark_markdown(summary));
   write_text_atomically((folder / "index.html").string(), benchmark_page(summary, setup.results));

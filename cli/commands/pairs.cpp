@@ -18,6 +18,7 @@
 #include "simulation/structures.hpp"
 #include "training/gaussian_pairs.hpp"
 #include "training/half_map_pairs.hpp"
+#include "training/known_angle_pairs.hpp"
 #include "training/relion_pairs.hpp"
 
 namespace cryored {
@@ -36,7 +37,9 @@ std::uint64_t seed_of(const std::string& id, int pass) {
   return name_hash(id) ^ (static_cast<std::uint64_t>(pass) * 0x9E3779B97F4A7C15ull);
 }
 
-std::vector<Shard> shards_of(const Settings& settings, const PairOptions& options, bool gaussian) {
+std::vector<Shard> shards_of(const Settings& settings, const PairOptions& options) {
+  const std::string& kind = settings.text("kind");
+  const bool gaussian = kind == "gaussian";
   const fs::path out = settings.text("out");
   std::vector<Shard> shards;
   if (const std::string& folder = settings.text("half-maps"); !folder.empty())
@@ -59,14 +62,17 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
     for (int pass = first; pass < first + static_cast<int>(settings.integer("passes")); ++pass)
       for (const std::string& file : files) {
         const std::string id = structure_id(file);
-        shards.push_back({out / fmt::format("{}{:03d}", gaussian ? "gaussian" : "pass", pass) / (id + ".pairs"), id,
-                          [file, id, pass, options, gaussian]() -> std::vector<TrainingPair> {
+        const std::string name = kind == "surrogate" ? "pass" : kind;
+        shards.push_back({out / fmt::format("{}{:03d}", name, pass) / (id + ".pairs"), id,
+                          [file, id, pass, options, kind]() -> std::vector<TrainingPair> {
                             const Structure structure = read_structure(file);
                             // A margin for the solvent that every real box has.
                             if (2 * structure.radius > 0.95 * static_cast<double>(options.box) * options.voxel)
                               return {};
-                            return gaussian ? gaussian_pairs(structure, options, seed_of(id, pass))
-                                            : make_pairs(structure, options, seed_of(id, pass));
+                            const std::uint64_t seed = seed_of(id, pass);
+                            if (kind == "known-angles") return known_angle_pairs(structure, {options}, seed);
+                            return kind == "gaussian" ? gaussian_pairs(structure, options, seed)
+                                                      : make_pairs(structure, options, seed);
                           }});
       }
   }
@@ -78,13 +84,16 @@ int run(const Settings& settings) {
     throw UsageError(Problem{"--out", "", "nothing", "a folder", "give it; see cryored pairs --help"});
   int sources = 0;
   for (const char* name : {"structures", "refinements", "half-maps"}) sources += settings.text(name).empty() ? 0 : 1;
-  const bool gaussian = settings.text("kind") == "gaussian";
+  const std::string& kind = settings.text("kind");
   if (sources != 1)
     throw UsageError(Problem{"--structures, --refinements, --half-maps", "", sources == 0 ? "none" : "several",
                              "one of them", "give it; see cryored pairs --help"});
-  if (gaussian && !settings.text("half-maps").empty())
-    throw UsageError(Problem{"--kind", "", "gaussian with --half-maps", "gaussian with a known truth",
-                             "give --structures or --refinements"});
+  if (kind != "surrogate" && !settings.text("half-maps").empty())
+    throw UsageError(Problem{"--kind", "", kind + " with --half-maps", kind + " with a known truth",
+                             kind == "gaussian" ? "give --structures or --refinements" : "give --structures"});
+  if (kind == "known-angles" && !settings.text("refinements").empty())
+    throw UsageError(Problem{"--kind", "", "known-angles with --refinements", "known-angles with --structures",
+                             "leave --kind away for RELION's own errors"});
   const auto workers = static_cast<std::size_t>(settings.integer("workers")),
              worker = static_cast<std::size_t>(settings.integer("worker"));
   if (worker >= workers)
@@ -95,7 +104,7 @@ int run(const Settings& settings) {
   options.rounds = static_cast<int>(settings.integer("rounds"));
   set_threads(1);  // workers are processes
 
-  const std::vector<Shard> shards = shards_of(settings, options, gaussian);
+  const std::vector<Shard> shards = shards_of(settings, options);
   ProgressLine line;
   const auto begin = std::chrono::steady_clock::now();
   std::size_t made = 0, pairs_made = 0, too_large = 0, there = 0;
@@ -145,13 +154,14 @@ Command pairs_command() {
   spec.details =
       "One shard per structure and pass, OUT/passNNN/ID.pairs, from particles that are simulated and aligned as RELION "
       "does. With --refinements the half-maps are what RELION itself made, one shard per refinement; with --half-maps "
-      "they are experimental, and each half is the other one's target. --kind gaussian adds Gaussian noise to the "
-      "truth "
+      "they are experimental, and each half is the other one's target. --kind known-angles reconstructs "
+      "simulated particles with relion_reconstruct from their true orientations, disturbed by up to 8 degrees. "
+      "--kind gaussian adds Gaussian noise to the truth "
       "instead, for comparison: of a reconstruction's spectrum, or of that of the refinements' errors. Shards that "
       "exist are kept, so a killed run goes on where it was. See docs/training.md.";
-  OptionSpec kind =
-      tool_option("kind", choice, "KIND", "surrogate", "errors of the input: surrogate (RELION's), gaussian");
-  kind.choices = {"surrogate", "gaussian"};
+  OptionSpec kind = tool_option("kind", choice, "KIND", "surrogate",
+                                "errors of the input: surrogate (RELION's), known-angles, gaussian");
+  kind.choices = {"surrogate", "known-angles", "gaussian"};
   spec.options = {
       tool_option("structures", path, "DIR", "", "PDB or mmCIF files, plain or .gz"),
       tool_option("refinements", path, "DIR", "",
@@ -163,7 +173,8 @@ Command pairs_command() {
       tool_option("out", path, "DIR", "", "folder for the shards (required)"),
       tool_option("box", integer, "N", "48", 16, 256, "box in voxels, even"),
       tool_option("voxel", number, "A", "2.5", 0.5, 10, "voxel size in A"),
-      tool_option("rounds", integer, "N", "3", 1, 20, "rounds of expectation-maximisation; two pairs each"),
+      tool_option("rounds", integer, "N", "3", 1, 20,
+                  "rounds of expectation-maximisation, or reconstructions; two pairs each"),
       tool_option("first-pass", integer, "N", "0", 0, 999, "number of the first pass; it seeds the generator"),
       tool_option("passes", integer, "N", "1", 1, 999, "passes over all structures"),
       tool_option("workers", integer, "N", "1", 1, 1024, "processes that share the work"),
