@@ -72,8 +72,8 @@ struct Truth {
 Truth read_truth(const std::string& folder);
 
 /// The same data set in the other hand: projections do not tell a structure from its mirror image, so that a refinement
-/// which began with the mirrored start map is right when it ends with this one. Map and mask mirrored as mirrored() does;
-/// with S that mirror, the poses' matrices are S A S and the self rotations S R S.
+/// which began with the mirrored start map is right when it ends with this one. Map and mask mirrored as mirrored()
+/// does; with S that mirror, the poses' matrices are S A S and the self rotations S R S.
 Truth other_hand(const Truth& truth);
 
 Map mean_of(const Map& a, const Map& b);

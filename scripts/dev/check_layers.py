@@ -25,7 +25,7 @@ LAYERS = {
     "plugin": ["core/base", "daemon", "cli"],
     "simulation": ["core"],
     "evaluation": ["core", "simulation"],
-    "training": ["core", "models", "preprocessing", "simulation"],
+    "training": ["core", "models", "preprocessing", "simulation", "evaluation"],
     "cli": ["core", "models", "preprocessing", "daemon", "simulation", "evaluation", "training"],
     "benchmarks": ["core", "models", "preprocessing", "simulation", "evaluation", "training", "cli", "daemon"],
     "tests": ["core", "models", "preprocessing", "plugin", "simulation", "evaluation", "training", "cli", "daemon", "benchmarks"],
