@@ -4,7 +4,7 @@ bench_guard_usage() {
   cat <<'HELP'
 Usage: ./dev bench guard STRUCTURE OTHER [--out DIR] [options of cryored evaluate refine]
 
-Three negative controls, each refined by RELION alone, with RED and with CW-RED, the guard reporting in
+Three negative controls, each refined by RELION alone, with RED and with the default, the guard reporting in
 every iteration (docs/guard.md):
   noise      particles of noise alone, the start map of STRUCTURE
   wrong      particles of STRUCTURE, the start map of OTHER
@@ -49,7 +49,7 @@ bench_guard() {
 --box 48
 --max-iterations 3
 --local-healpix-order 3
---modes plain,red,cw-red
+--modes plain,red,default
 --reconstruct-options --guard=report
 DEFAULTS
   "$program" evaluate refine "${files[0]}" "${settings[@]}" "${more[@]}" --noise-only --out "$out/noise" || failed=1
