@@ -52,8 +52,14 @@ double CellRecord::requested_snr() const { return factor > 0 ? 0 : Json::parse(p
 
 std::string CellRecord::map_path() const { return path.substr(0, path.size() - 5) + ".mrc.gz"; }
 
-std::string keyed_mode(const std::string& mode, const std::string& weights_sha256) {
-  return weights_sha256.empty() ? mode : mode + "@" + weights_sha256.substr(0, 8);
+std::string CellRecord::key() const { return weights_key(mode, weights_sha256, network_sha256); }
+
+std::string weights_key(const std::string& mode, const std::string& weights_sha256, const std::string& network_sha256) {
+  return mode_parts(mode).base == "per-shell" || network_sha256.empty() ? weights_sha256 : network_sha256;
+}
+
+std::string keyed_mode(const std::string& mode, const std::string& weights_key) {
+  return weights_key.empty() ? mode : mode + "@" + weights_key.substr(0, 8);
 }
 
 std::string record_json(const CellRecord& r) {
@@ -70,7 +76,10 @@ std::string record_json(const CellRecord& r) {
       {"large", r.large},
       {"particles", Json::parse(r.particles)},
       {"image_snr", r.snr},
-      {"weights", r.weights_sha256.empty() ? Json() : Json({{"name", r.weights_name}, {"sha256", r.weights_sha256}})},
+      {"weights", r.weights_sha256.empty() ? Json()
+                                           : Json({{"name", r.weights_name},
+                                                   {"sha256", r.weights_sha256},
+                                                   {"network_sha256", r.network_sha256}})},
       {"program", {{"version", r.program_version}, {"commit", r.program_commit}}},
       {"relion", {{"version", r.relion_version}, {"relion_refine_mpi_sha256", r.relion_sha256}}},
       {"command", r.command},
@@ -104,6 +113,7 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
     if (!json.at("weights").is_null()) {
       r.weights_name = json.at("weights").at("name");
       r.weights_sha256 = json.at("weights").at("sha256");
+      r.network_sha256 = json.at("weights").value("network_sha256", "");
     }
     r.program_version = json.at("program").at("version");
     r.program_commit = json.at("program").at("commit");
@@ -127,7 +137,7 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
 }
 
 std::string write_record(const std::string& folder, CellRecord record, const Map* final_map) {
-  const fs::path path = record_path(folder, record.data_set, keyed_mode(record.mode, record.weights_sha256));
+  const fs::path path = record_path(folder, record.data_set, keyed_mode(record.mode, record.key()));
   fs::create_directories(path.parent_path());
   record.path = path.string();
   record.map_scale = final_map ? write_compressed_map(record.map_path(), *final_map, record.score.pixel_size) : 0;
@@ -154,8 +164,8 @@ std::vector<CellRecord> read_records(const std::string& folder) {
 }
 
 std::optional<CellRecord> read_record(const std::string& folder, const std::string& data_set, const std::string& mode,
-                                      const std::string& weights_sha256) {
-  const fs::path path = record_path(folder, data_set, keyed_mode(mode, weights_sha256));
+                                      const std::string& weights_key) {
+  const fs::path path = record_path(folder, data_set, keyed_mode(mode, weights_key));
   if (!fs::exists(path)) return {};
   return parse_record(read_text(path.string()), path.string());
 }

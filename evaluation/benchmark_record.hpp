@@ -21,6 +21,7 @@ struct CellRecord {
   std::uint64_t seed = 1;
   // With what.
   std::string weights_name, weights_sha256;     ///< empty for modes without a network
+  std::string network_sha256;                   ///< of the weights' network alone (network_digest)
   std::string program_version, program_commit;  ///< of cryored: the one that reconstructed, else the one that scored
   std::string relion_version, relion_sha256;    ///< empty where not recorded
   std::vector<std::string> command;             ///< of RELION, without folders
@@ -31,14 +32,20 @@ struct CellRecord {
   double map_scale = 0;  ///< the stored map over the map (write_compressed_map); 0: no map is kept
   RefinementScore score;
 
+  /// What of the weights decides the result: see weights_key().
+  std::string key() const;
   double requested_snr() const;  ///< read from `particles`; 0 with a factor
   std::string path;              ///< of the JSON file; set when read
   /// The final map's file beside it.
   std::string map_path() const;
 };
 
+/// The digest that cells of a mode are known by: of the file where lambda comes from its table (per-shell), else of the
+/// network alone, so that another table leaves them as they are. The file's where the network's is not known.
+std::string weights_key(const std::string& mode, const std::string& weights_sha256, const std::string& network_sha256);
+
 /// "cw-red@5e77fca0", or the mode alone without weights: name of the cell's folder and of its record.
-std::string keyed_mode(const std::string& mode, const std::string& weights_sha256);
+std::string keyed_mode(const std::string& mode, const std::string& weights_key);
 
 /// Schema "cryored-benchmark-cell" (docs/refinements.md). Numbers are rounded to five digits.
 std::string record_json(const CellRecord& record);
@@ -54,6 +61,6 @@ std::string truth_path(const std::string& folder, const std::string& structure, 
 /// All records below a folder, sorted by path; none when the folder is missing. Throws InputError for a damaged one.
 std::vector<CellRecord> read_records(const std::string& folder);
 std::optional<CellRecord> read_record(const std::string& folder, const std::string& data_set, const std::string& mode,
-                                      const std::string& weights_sha256);
+                                      const std::string& weights_key);
 
 }  // namespace cryored

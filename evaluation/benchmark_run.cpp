@@ -55,9 +55,9 @@ class FolderLock {
   int fd_ = -1;
 };
 
-std::string mode_key(const std::string& mode, const BenchmarkSetup& setup) {
+std::string key_of(const std::string& mode, const BenchmarkSetup& setup) {
   const auto weights = weights_of(mode, setup);
-  return keyed_mode(mode, weights ? weights->sha256 : "");
+  return weights ? weights_key(mode, weights->sha256, weights->network_sha256) : "";
 }
 
 /// Digest of the weights that a refinement in `folder` ran with; empty where no record tells.
@@ -74,7 +74,7 @@ std::string weights_used(const fs::path& folder) {
 
 fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   const fs::path data_set = fs::path(setup.cells) / cell.data_set();
-  fs::path keyed = data_set / mode_key(cell.mode, setup);
+  fs::path keyed = data_set / keyed_mode(cell.mode, key_of(cell.mode, setup));
   const auto weights = weights_of(cell.mode, setup);
   // One that cryored evaluate refine made, with the same weights.
   if (weights && weights->implied && !fs::exists(keyed) && weights_used(data_set / cell.mode) == weights->sha256)
@@ -83,8 +83,7 @@ fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
 }
 
 std::optional<CellRecord> record_of(const BenchmarkCell& cell, const std::string& mode, const BenchmarkSetup& setup) {
-  const auto weights = weights_of(mode, setup);
-  return read_record(setup.results, cell.data_set(), mode, weights ? weights->sha256 : "");
+  return read_record(setup.results, cell.data_set(), mode, key_of(mode, setup));
 }
 
 DataSet prepared(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::function<void(int)>& simulated) {
@@ -247,7 +246,11 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
   record.snr = data.snr;
   record.factor = cell.particles.factor;
   record.seed = cell.particles.seed;
-  if (weights) record.weights_name = weights->name, record.weights_sha256 = weights->sha256;
+  if (weights) {
+    record.weights_name = weights->name;
+    record.weights_sha256 = weights->sha256;
+    record.network_sha256 = weights->network_sha256;
+  }
   record.program_version = setup.version;
   record.program_commit = setup.commit;
 

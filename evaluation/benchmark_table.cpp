@@ -126,10 +126,10 @@ std::optional<Verdict> verdict(double difference, std::optional<double> spread) 
 
 std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& records) {
   std::map<std::string, std::set<std::string>> weights;
-  for (const CellRecord& r : records) weights[r.mode].insert(r.weights_sha256);
+  for (const CellRecord& r : records) weights[r.mode].insert(r.key());
   std::map<const CellRecord*, std::string> out;
   for (const CellRecord& r : records)
-    out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.weights_sha256) : r.mode;
+    out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.key()) : r.mode;
   return out;
 }
 

@@ -57,6 +57,20 @@ void check(const WeightsInfo& info, const std::vector<TensorSource>& tensors) {
 
 }  // namespace
 
+std::string network_digest(const std::string& path) {
+  const std::vector<std::byte> file = read_weights_bytes(path);
+  const WeightsInfo info = parse_weights(file, path);
+  nlohmann::json what = {{"architecture", info.model.is_null() ? architecture_json(info.architecture) : info.model},
+                         {"voxel_size_A", info.voxel_size},
+                         {"block", info.block},
+                         {"normalisation", to_string(info.normalisation)}};
+  for (const StoredTensor& t : info.tensors)
+    what["tensors"].push_back({t.name, t.shape, t.type == StoredType::float32 ? 4 : 2, t.offset});
+  std::string bytes = what.dump();
+  bytes.append(reinterpret_cast<const char*>(file.data()) + info.data_start, file.size() - kDigest - info.data_start);
+  return sha256_bytes(bytes.data(), bytes.size());
+}
+
 std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector<TensorSource>& tensors,
                                       StoredType type) {
   check(info, tensors);

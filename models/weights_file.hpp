@@ -74,6 +74,10 @@ WeightsInfo read_weights_info(const std::string& path);
 /// The same, and the digest is computed and compared. Throws InputError also when they differ.
 WeightsInfo verify_weights(const std::string& path);
 
+/// SHA-256 of what decides the network's output: architecture, voxel size, block, normalisation and tensors. Files that
+/// differ in name, model card or table of confidence only have the same. Throws as verify_weights does.
+std::string network_digest(const std::string& path);
+
 /// A whole file in memory: checks everything including the digest; `name` is used in messages.
 WeightsInfo parse_weights(std::span<const std::byte> file, const std::string& name);
 

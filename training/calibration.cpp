@@ -216,6 +216,7 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
   tables("half-map FSC", {false, false, true});
   tables("frequency, nominal resolution", {true, true, false});
   tables("frequency, half-map FSC", {true, false, true});
+  tables("nominal resolution, half-map FSC", {false, true, true});
   tables("frequency, nominal resolution, half-map FSC", {true, true, true});
   return scores;
 }

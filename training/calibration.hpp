@@ -35,9 +35,10 @@ struct ShellSample {
 std::vector<ShellSample> shell_samples(const std::string& structure, const TrainingPair& pair, const Map& denoised,
                                        double voxel);
 
-/// Which quantities a table depends on; the others get one node.
+/// Which quantities a table depends on; the others get one node. The default is what is right about the denoiser in
+/// refinements that it takes part in (docs/red.md).
 struct ConfidenceAxes {
-  bool frequency = true, nominal = true, half_fsc = false;
+  bool frequency = false, nominal = true, half_fsc = true;
 };
 
 /// The table that minimises the weighted mean over samples of error(lambda), 0 <= lambda <= 1, with a pull of

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "cli/builtin_denoiser.hpp"
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/denoise_library.hpp"
@@ -41,7 +42,8 @@ std::string upper(std::string text) {
 BenchmarkWeights weights_at(const std::string& path) {
   // A file that stands for no network (builtin:...) has a digest of its name.
   const LazyDenoiser denoiser(path, {});
-  return {path, denoiser.weights().name, denoiser.weights().sha256};
+  const WeightsInfo& info = denoiser.weights();
+  return {path, info.name, info.sha256, is_builtin(path) ? info.sha256 : network_digest(path)};
 }
 
 /// What cryored-reconstruct does without options, by the mode's name.

@@ -186,6 +186,24 @@ CellRecord some_record() {
   return r;
 }
 
+TEST(BenchmarkRecord, OnlyModesThatReadTheTableDependOnIt) {
+  const std::string file(64, 'f'), network(64, 'e');
+  EXPECT_EQ(weights_key("per-shell", file, network), file);
+  EXPECT_EQ(weights_key("per-shell-own", file, network), file);
+  for (const char* mode : {"red", "cw-red", "red-gaussian-noise", "plain+denoise"})
+    EXPECT_EQ(weights_key(mode, file, network), network) << mode;
+  EXPECT_EQ(weights_key("red", file, ""), file) << "a record from before the network's digest stood in it";
+
+  const TemporaryFolder folder;
+  CellRecord record = some_record();
+  record.network_sha256 = network;
+  EXPECT_TRUE(write_record(folder.path().string(), record, nullptr).ends_with("/red@eeeeeeee.json"));
+  const auto back = read_record(folder.path().string(), record.data_set, "red", network);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->key(), network);
+  EXPECT_EQ(back->weights_sha256, record.weights_sha256);
+}
+
 TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
   const TemporaryFolder folder;
   Map map(16, 16, 16);
@@ -236,7 +254,7 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   BenchmarkSetup setup;
   setup.cells = (folder.path() / "cells").string();
   setup.results = (folder.path() / "results").string();
-  setup.weights = {"w.crw", "w", "0123456789abcdef"};
+  setup.weights = {"w.crw", "w", "0123456789abcdef", "fedcba9876543210"};
   BenchmarkCell cell;
   cell.structure = "1AAA";
   cell.particles.box = 16;

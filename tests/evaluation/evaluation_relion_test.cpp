@@ -282,7 +282,7 @@ TEST_F(SmallRefinement, CellsOfABenchmarkLeaveRecords) {
   setup.program = CRYORED_RECONSTRUCT;
   setup.version = "0";
   setup.commit = "test";
-  setup.weights = {"builtin:identity", "identity", "00112233445566"};
+  setup.weights = {"builtin:identity", "identity", "00112233445566", ""};
   setup.structures["4AKE"] = data_.structure;
   setup.denoise = [](const Map& map, double) { return map; };
   // A rule that no refinement can satisfy: plain ends after its first iteration.

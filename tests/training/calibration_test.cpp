@@ -112,14 +112,14 @@ TEST(Calibration, TheTableFindsTheShellsInWhichTheDenoiserIsRight) {
     for (auto& s : shell_samples("S" + std::to_string(seed), pair, denoised, kVoxel)) samples.push_back(s);
   }
   for (const auto& s : samples) all.push_back(&s);
-  const ConfidenceTable table = fit_confidence(all, kVoxel);
+  const ConfidenceTable table = fit_confidence(all, kVoxel, {true, true, false});
   EXPECT_GT(table.at(4 / 80.0, 0.125, 0.3), 0.9);
   EXPECT_LT(table.at(12 / 80.0, 0.125, 0.3), 0.1);
   EXPECT_EQ(table.at(4 / 80.0, 0, 0.3), 0) << "half-maps that agree nowhere";
   for (double v : table.lambda) EXPECT_TRUE(v >= 0 && v <= 1);
 
   const auto scores = compare_confidence(samples, kVoxel);
-  ASSERT_EQ(scores.size(), 10u);
+  ASSERT_EQ(scores.size(), 11u);
   const auto error = [&](const std::string& name) {
     for (const auto& s : scores)
       if (s.name == name) return s.all.error;
@@ -129,6 +129,23 @@ TEST(Calibration, TheTableFindsTheShellsInWhichTheDenoiserIsRight) {
   EXPECT_LT(error("frequency, nominal resolution"), 0.8 * std::min(error("red"), error("gaussian")))
       << "judged on structures that the table was not made from";
   EXPECT_GT(error("one value"), error("frequency"));
+}
+
+TEST(Calibration, TheTableFindsTheAgreementAtWhichTheDenoiserIsRight) {
+  std::vector<ShellSample> samples;
+  std::vector<const ShellSample*> all;
+  for (unsigned seed = 1; seed <= 6; ++seed) {
+    const TrainingPair clear = white_pair(seed, 0.8), noisy = white_pair(50 + seed, 2.2);  // half-map FSC 0.61, 0.17
+    const std::string structure = "S" + std::to_string(seed);
+    for (auto& s : shell_samples(structure, clear, clear.target, kVoxel)) samples.push_back(s);
+    for (auto& s : shell_samples(structure, noisy, white(100 + seed, 1), kVoxel)) samples.push_back(s);
+  }
+  for (const auto& s : samples) all.push_back(&s);
+  const ConfidenceTable table = fit_confidence(all, kVoxel);
+  for (const double frequency : {4 / 80.0, 12 / 80.0}) {
+    EXPECT_GT(table.at(frequency, 0.125, 0.61), 0.85);
+    EXPECT_LT(table.at(frequency, 0.125, 0.17), 0.2);
+  }
 }
 
 TEST(Calibration, SourcesCountAlike) {
