@@ -76,10 +76,10 @@ std::string record_json(const CellRecord& r) {
       {"large", r.large},
       {"particles", Json::parse(r.particles)},
       {"image_snr", r.snr},
-      {"weights", r.weights_sha256.empty() ? Json()
-                                           : Json({{"name", r.weights_name},
-                                                   {"sha256", r.weights_sha256},
-                                                   {"network_sha256", r.network_sha256}})},
+      {"weights",
+       r.weights_sha256.empty()
+           ? Json()
+           : Json({{"name", r.weights_name}, {"sha256", r.weights_sha256}, {"network_sha256", r.network_sha256}})},
       {"program", {{"version", r.program_version}, {"commit", r.program_commit}}},
       {"relion", {{"version", r.relion_version}, {"relion_refine_mpi_sha256", r.relion_sha256}}},
       {"command", r.command},

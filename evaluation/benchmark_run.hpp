@@ -15,7 +15,7 @@ namespace cryored {
 struct BenchmarkWeights {
   std::string path, name, sha256;
   std::string network_sha256;  ///< network_digest()
-  bool implied = false;  ///< what cryored-reconstruct takes by itself: not named on its command line
+  bool implied = false;        ///< what cryored-reconstruct takes by itself: not named on its command line
 };
 
 struct BenchmarkSetup {

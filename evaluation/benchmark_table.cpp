@@ -128,8 +128,7 @@ std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& r
   std::map<std::string, std::set<std::string>> weights;
   for (const CellRecord& r : records) weights[r.mode].insert(r.key());
   std::map<const CellRecord*, std::string> out;
-  for (const CellRecord& r : records)
-    out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.key()) : r.mode;
+  for (const CellRecord& r : records) out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.key()) : r.mode;
   return out;
 }
 

@@ -258,6 +258,28 @@ TEST(WeightsConfidence, RoundTripsAndLeavesTheRestAlone) {
   }
 }
 
+TEST(WeightsConfidence, TheNetworksDigestIsThatOfTheNetworkAlone) {
+  TemporaryFolder folder;
+  save_weights(folder.file("a.crw"), random_network(small(), 1), metadata());
+  WeightsInfo renamed = metadata();
+  renamed.name = "another";
+  renamed.metrics = {{"fsc_out", 0.9}};
+  save_weights(folder.file("renamed.crw"), random_network(small(), 1), renamed);
+  save_confidence(folder.file("a.crw"), table(), {{"pairs", 7}}, folder.file("table.crw"));
+  const std::string digest = network_digest(folder.file("a.crw"));
+  EXPECT_EQ(digest.size(), 64u);
+  EXPECT_EQ(network_digest(folder.file("renamed.crw")), digest);
+  EXPECT_EQ(network_digest(folder.file("table.crw")), digest);
+
+  save_weights(folder.file("b.crw"), random_network(small(), 2), metadata());
+  EXPECT_NE(network_digest(folder.file("b.crw")), digest) << "other tensors";
+  WeightsInfo coarser = metadata();
+  coarser.voxel_size *= 2;
+  save_weights(folder.file("c.crw"), random_network(small(), 1), coarser);
+  EXPECT_NE(network_digest(folder.file("c.crw")), digest) << "another voxel size";
+  EXPECT_THROW(network_digest(folder.file("missing.crw")), InputError);
+}
+
 TEST(WeightsConfidence, AbsenceIsNamedWithItsRemedy) {
   const auto info = parse_weights(small_file(), "x.crw");
   expect_error<InputError>([&] { confidence_of(info); }, "x.crw", "confidence", "cryored-calibrate", "--prior cw-red");
