@@ -33,6 +33,9 @@ struct OnePass {
   int first_shell = 0, cut = 0;
   double nominal = 0;  ///< A, half-map FSC 0.143
   std::vector<double> before, after;
+  /// Re <f, t> / <f, f> of the output f and the truth t: by how much to scale f so that it errs least. Below 1 the
+  /// denoiser believes too much.
+  std::vector<double> scale;
   double mean_change = 0, worst_change = 0;
 };
 
@@ -57,6 +60,9 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
   r.nominal = resolution_figures(request.fsc, r.cut, request.box, pixel_size).nominal.value_or(0);
   r.before = fsc(input, truth);
   r.after = fsc(output, truth);
+  const std::vector<double> power = shell_power(forward(output)), true_power = shell_power(forward(truth));
+  for (std::size_t s = 0; s < r.after.size(); ++s)
+    r.scale.push_back(power[s] > 0 ? r.after[s] * std::sqrt(true_power[s] / power[s]) : 0);
   for (int s = r.first_shell; s < r.cut; ++s) {
     const double change = r.after[static_cast<std::size_t>(s)] - r.before[static_cast<std::size_t>(s)];
     r.mean_change += change / (r.cut - r.first_shell);
@@ -120,6 +126,7 @@ int run(const Settings& settings) {
                        {"cut", r.cut},
                        {"fsc_before", r.before},
                        {"fsc_after", r.after},
+                       {"best_scale", r.scale},
                        {"mean_change", r.mean_change},
                        {"worst_change", r.worst_change}});
         continue;
@@ -127,8 +134,8 @@ int run(const Settings& settings) {
       std::cout << fmt::format(
           "{}: half-map FSC 0.143 at {:.1f} A, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst {:+.3f}\n",
           star, r.nominal, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
-      for (const auto* curve : {&r.before, &r.after}) {
-        std::cout << (curve == &r.before ? "  before" : "  after ");
+      for (const auto& [name, curve] : {std::pair{"before", &r.before}, {"after", &r.after}, {"scale", &r.scale}}) {
+        std::cout << fmt::format("  {:<6}", name);
         for (int s = r.first_shell; s < r.cut; ++s)
           std::cout << fmt::format(" {:5.2f}", (*curve)[static_cast<std::size_t>(s)]);
         std::cout << "\n";
@@ -156,7 +163,8 @@ Command evaluate_one_pass_command() {
   spec.details =
       "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them. Or "
       "--refinements names the output folder of cryored evaluate refine, whose half-maps and truths are found in it. "
-      "The shells are those from 15 A to the cut (current size / 2).";
+      "The shells are those from 15 A to the cut (current size / 2). scale is the factor for the output with which it "
+      "errs least: below 1 the denoiser believes too much.";
   spec.maximum_arguments = 10000;
   spec.options = {tool_option("truth", path, "MAP", "", "true map of the STAR files: same box, frame and pixel size"),
                   tool_option("refinements", path, "DIR", "", "output folder of cryored evaluate refine"),
