@@ -44,7 +44,7 @@ struct CellRecord {
 /// network alone, so that another table leaves them as they are. The file's where the network's is not known.
 std::string weights_key(const std::string& mode, const std::string& weights_sha256, const std::string& network_sha256);
 
-/// "cw-red@5e77fca0", or the mode alone without weights: name of the cell's folder and of its record.
+/// "cw-red@adcf43cb", or the mode alone without weights: name of the cell's folder and of its record.
 std::string keyed_mode(const std::string& mode, const std::string& weights_key);
 
 /// Schema "cryored-benchmark-cell" (docs/refinements.md). Numbers are rounded to five digits.

@@ -58,9 +58,10 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
   r.cut = cut_shell(request);
   r.first_shell = static_cast<int>(std::ceil(request.box * pixel_size / 15));
   r.nominal = resolution_figures(request.fsc, r.cut, request.box, pixel_size).nominal.value_or(0);
-  r.before = fsc(input, truth);
-  r.after = fsc(output, truth);
-  const std::vector<double> power = shell_power(forward(output)), true_power = shell_power(forward(truth));
+  const HalfTransform t = forward(truth), f = forward(output);
+  r.before = fsc(forward(input), t);
+  r.after = fsc(f, t);
+  const std::vector<double> power = shell_power(f), true_power = shell_power(t);
   for (std::size_t s = 0; s < r.after.size(); ++s)
     r.scale.push_back(power[s] > 0 ? r.after[s] * std::sqrt(true_power[s] / power[s]) : 0);
   for (int s = r.first_shell; s < r.cut; ++s) {
