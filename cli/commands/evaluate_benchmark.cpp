@@ -239,8 +239,10 @@ Command evaluate_benchmark_command() {
       "way. Every cell that is not done is run, in the order of the file; an interrupted one goes on, and several of "
       "these "
       "commands may work on different cells at once. Each finished cell leaves a small record and its final map in "
-      "--results; a cell with a record is done, wherever it was run. Cells of a network are known by the digest of "
-      "its weights, so that other weights are other cells.\n\n"
+      "--results; a cell with a record is done, wherever it was run. Cells of a network are known by its "
+      "digest, per-shell ones by that of the weights file with its table of confidence, so that other weights are "
+      "other "
+      "cells.\n\n"
       "STRUCTURE (PDB or mmCIF, may be .gz) takes the place of the structures of the file; without any they are looked "
       "for "
       "in --structures by their PDB identifiers.";
