@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "cli/builtin_denoiser.hpp"
-#include "models/weights_file.hpp"
+#include "models/weights_choice.hpp"
 
 namespace cryored {
 
@@ -15,17 +15,37 @@ DenoiserOptions denoiser_options(const Settings& settings, int threads) {
   return options;
 }
 
-std::string weights_in_force(const Settings& settings) {
+namespace {
+
+/// What find_weights() and find_denoisers() are asked for.
+struct WeightsRequest {
+  std::string request, variable;
+};
+
+WeightsRequest weights_request(const Settings& settings) {
   const Surroundings& around = settings.surroundings;
   // The variable may also name a folder, which find_weights() looks through.
   const bool by_variable = settings.source("weights").level == SourceLevel::environment;
   const std::string request = by_variable ? "" : settings.text("weights");
   const std::string variable = around.variable("CRYORED_WEIGHTS");
-  if (is_builtin(by_variable ? variable : request)) return by_variable ? variable : request;
+  if (is_builtin(by_variable ? variable : request)) return {by_variable ? variable : request, ""};
   std::error_code ignored;
   const std::string here = around.resolve(request);
   const bool is_file = request.find('/') != std::string::npos || std::filesystem::is_regular_file(here, ignored);
-  return find_weights(is_file ? here : request, around.resolve(variable));
+  return {is_file ? here : request, around.resolve(variable)};
+}
+
+}  // namespace
+
+std::string weights_in_force(const Settings& settings) {
+  const auto [request, variable] = weights_request(settings);
+  return is_builtin(request) ? request : find_weights(request, variable);
+}
+
+std::vector<WeightsInfo> denoisers_in_force(const Settings& settings) {
+  const auto [request, variable] = weights_request(settings);
+  if (is_builtin(request)) return {builtin_info(request)};
+  return read_denoisers(find_denoisers(request, variable));
 }
 
 std::string phase_weights_in_force(const Settings& settings) {

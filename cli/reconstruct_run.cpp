@@ -21,6 +21,7 @@
 #include "core/reconstruct/reconstruct.hpp"
 #include "core/reconstruct/request.hpp"
 #include "models/device.hpp"
+#include "models/weights_choice.hpp"
 #include "models/weights_confidence.hpp"
 
 namespace cryored {
@@ -340,18 +341,22 @@ RunIntent intend_reconstruction(const Settings& settings) {
   RunIntent intent;
   intent.request = read_request(settings.arguments.at(0), settings.surroundings.folder);
   intent.options = red_options(settings);
-  if (plan_for(intent.request, intent.options).denoise) {
-    intent.weights = weights_in_force(settings);
-    // The table is a part of the weights: without it the run must fail before anything else is done.
-    const std::string &prior = settings.text("prior"), &confidence = settings.text("confidence");
-    const bool per_shell = confidence == "per-shell" || (confidence.empty() && prior == "per-shell");
-    const bool automatic = confidence.empty() && prior == "auto";
-    if ((per_shell || automatic) && !intent.options.lambda) {
-      const WeightsInfo info =
-          is_builtin(intent.weights) ? builtin_info(intent.weights) : read_weights_info(intent.weights);
-      if (per_shell || info.confidence) intent.options.per_shell = confidence_of(info);
-    }
-  }
+  intent.decision = decide(intent.request, intent.options);
+  if (!intent.decision.plan.denoise) return intent;
+  const std::vector<WeightsInfo> denoisers = denoisers_in_force(settings);
+  const WeightsInfo& denoiser =
+      choose_denoiser(denoisers, intent.decision.resolution.nominal, intent.decision.pixel_size);
+  intent.weights = denoiser.path;
+  const std::string &prior = settings.text("prior"), &confidence = settings.text("confidence");
+  const bool per_shell = confidence == "per-shell" || (confidence.empty() && prior == "per-shell");
+  const bool automatic = confidence.empty() && prior == "auto";
+  if (intent.options.lambda || !(per_shell || automatic)) return intent;
+  // A table is a part of its weights. One that is missing must end the first iteration, not the fifth, which may take
+  // other weights.
+  if (per_shell)
+    for (const WeightsInfo& each : denoisers) confidence_of(each);
+  if (!denoiser.confidence) return intent;
+  intent.options.per_shell = denoiser.confidence;
   intent.decision = decide(intent.request, intent.options);
   return intent;
 }

@@ -11,6 +11,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "evaluation/compressed_map.hpp"
 
 namespace fs = std::filesystem;
@@ -52,10 +53,22 @@ double CellRecord::requested_snr() const { return factor > 0 ? 0 : Json::parse(p
 
 std::string CellRecord::map_path() const { return path.substr(0, path.size() - 5) + ".mrc.gz"; }
 
-std::string CellRecord::key() const { return weights_key(mode, weights_sha256, network_sha256); }
+const std::string& WeightsIdentity::key(const std::string& mode) const {
+  return mode_parts(mode).base == "per-shell" || network_sha256.empty() ? sha256 : network_sha256;
+}
 
-std::string weights_key(const std::string& mode, const std::string& weights_sha256, const std::string& network_sha256) {
-  return mode_parts(mode).base == "per-shell" || network_sha256.empty() ? weights_sha256 : network_sha256;
+WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several) {
+  if (several.size() == 1) return several.front();
+  WeightsIdentity joint;
+  std::string files, networks;
+  for (const WeightsIdentity& each : several) {
+    joint.name += (joint.name.empty() ? "" : "+") + each.name;
+    files += each.sha256;
+    networks += each.network_sha256;
+  }
+  joint.sha256 = sha256_bytes(files.data(), files.size());
+  joint.network_sha256 = sha256_bytes(networks.data(), networks.size());
+  return joint;
 }
 
 std::string keyed_mode(const std::string& mode, const std::string& weights_key) {
@@ -77,9 +90,10 @@ std::string record_json(const CellRecord& r) {
       {"particles", Json::parse(r.particles)},
       {"image_snr", r.snr},
       {"weights",
-       r.weights_sha256.empty()
-           ? Json()
-           : Json({{"name", r.weights_name}, {"sha256", r.weights_sha256}, {"network_sha256", r.network_sha256}})},
+       r.weights.sha256.empty() ? Json()
+                                : Json({{"name", r.weights.name},
+                                        {"sha256", r.weights.sha256},
+                                        {"network_sha256", r.weights.network_sha256}})},
       {"program", {{"version", r.program_version}, {"commit", r.program_commit}}},
       {"relion", {{"version", r.relion_version}, {"relion_refine_mpi_sha256", r.relion_sha256}}},
       {"command", r.command},
@@ -111,9 +125,9 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
     r.factor = json.at("particles").value("factor", 0.0);
     r.seed = json.at("particles").at("seed");
     if (!json.at("weights").is_null()) {
-      r.weights_name = json.at("weights").at("name");
-      r.weights_sha256 = json.at("weights").at("sha256");
-      r.network_sha256 = json.at("weights").value("network_sha256", "");
+      r.weights.name = json.at("weights").at("name");
+      r.weights.sha256 = json.at("weights").at("sha256");
+      r.weights.network_sha256 = json.at("weights").value("network_sha256", "");
     }
     r.program_version = json.at("program").at("version");
     r.program_commit = json.at("program").at("commit");

@@ -11,6 +11,19 @@
 
 namespace cryored {
 
+/// What a mode's network was. Where a refinement chooses between several by its resolution, their names joined by "+" and
+/// the digests of their digests.
+struct WeightsIdentity {
+  std::string name, sha256;    ///< empty for modes without a network
+  std::string network_sha256;  ///< of the network alone (network_digest)
+
+  /// The digest that cells of a mode are known by: of the file where lambda comes from its table (per-shell), else of
+  /// the network alone, so that another table leaves them as they are. The file's where the network's is not known.
+  const std::string& key(const std::string& mode) const;
+};
+/// Of those that a refinement chooses between; one alone stays as it is.
+WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several);
+
 struct CellRecord {
   // What was computed.
   std::string data_set, structure, mode, group;
@@ -20,8 +33,7 @@ struct CellRecord {
   double factor = 0;      ///< as in ParticleOptions
   std::uint64_t seed = 1;
   // With what.
-  std::string weights_name, weights_sha256;     ///< empty for modes without a network
-  std::string network_sha256;                   ///< of the weights' network alone (network_digest)
+  WeightsIdentity weights;
   std::string program_version, program_commit;  ///< of cryored: the one that reconstructed, else the one that scored
   std::string relion_version, relion_sha256;    ///< empty where not recorded
   std::vector<std::string> command;             ///< of RELION, without folders
@@ -32,17 +44,12 @@ struct CellRecord {
   double map_scale = 0;  ///< the stored map over the map (write_compressed_map); 0: no map is kept
   RefinementScore score;
 
-  /// What of the weights decides the result: see weights_key().
-  std::string key() const;
+  std::string key() const { return weights.key(mode); }
   double requested_snr() const;  ///< read from `particles`; 0 with a factor
   std::string path;              ///< of the JSON file; set when read
   /// The final map's file beside it.
   std::string map_path() const;
 };
-
-/// The digest that cells of a mode are known by: of the file where lambda comes from its table (per-shell), else of the
-/// network alone, so that another table leaves them as they are. The file's where the network's is not known.
-std::string weights_key(const std::string& mode, const std::string& weights_sha256, const std::string& network_sha256);
 
 /// "cw-red@adcf43cb", or the mode alone without weights: name of the cell's folder and of its record.
 std::string keyed_mode(const std::string& mode, const std::string& weights_key);

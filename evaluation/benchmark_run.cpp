@@ -55,9 +55,9 @@ class FolderLock {
   int fd_ = -1;
 };
 
-std::string key_of(const std::string& mode, const BenchmarkSetup& setup) {
-  const auto weights = weights_of(mode, setup);
-  return weights ? weights_key(mode, weights->sha256, weights->network_sha256) : "";
+std::string key_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
+  const auto weights = weights_of(cell, setup);
+  return weights ? weights->identity.key(cell.mode) : "";
 }
 
 /// Digest of the weights that a refinement in `folder` ran with; empty where no record tells.
@@ -74,16 +74,21 @@ std::string weights_used(const fs::path& folder) {
 
 fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   const fs::path data_set = fs::path(setup.cells) / cell.data_set();
-  fs::path keyed = data_set / keyed_mode(cell.mode, key_of(cell.mode, setup));
-  const auto weights = weights_of(cell.mode, setup);
+  fs::path keyed = data_set / keyed_mode(cell.mode, key_of(cell, setup));
+  const auto weights = weights_of(cell, setup);
   // One that cryored evaluate refine made, with the same weights.
-  if (weights && weights->implied && !fs::exists(keyed) && weights_used(data_set / cell.mode) == weights->sha256)
+  if (weights && weights->path.empty() && !fs::exists(keyed) &&
+      weights_used(data_set / cell.mode) == weights->identity.sha256)
     return data_set / cell.mode;
   return keyed;
 }
 
-std::optional<CellRecord> record_of(const BenchmarkCell& cell, const std::string& mode, const BenchmarkSetup& setup) {
-  return read_record(setup.results, cell.data_set(), mode, key_of(mode, setup));
+std::optional<CellRecord> record_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
+  return read_record(setup.results, cell.data_set(), cell.mode, key_of(cell, setup));
+}
+
+std::optional<CellRecord> plain_record(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
+  return read_record(setup.results, cell.data_set(), "plain", "");
 }
 
 DataSet prepared(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::function<void(int)>& simulated) {
@@ -159,13 +164,14 @@ std::string describe(CellState state) {
   return "unknown";
 }
 
-std::optional<BenchmarkWeights> weights_of(const std::string& mode, const BenchmarkSetup& setup) {
-  const ModeParts parts = mode_parts(mode);
+std::optional<BenchmarkWeights> weights_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
+  const ModeParts parts = mode_parts(cell.mode);
   if (!parts.denoises) return {};
-  if (parts.label.empty()) return setup.weights;
-  const auto found = setup.labelled.find(mode);
+  if (parts.label.empty()) return setup.weights(cell.particles.pixel_size);
+  const auto found = setup.labelled.find(cell.mode);
   if (found == setup.labelled.end())
-    throw UsageError({"mode " + mode, "weights", "none", "a weights file", "give --weights-mode " + mode + "=FILE"});
+    throw UsageError({"mode " + cell.mode, "weights", "none", "a weights file",
+                      "give --weights-mode " + cell.mode + "=FILE"});
   return found->second;
 }
 
@@ -177,7 +183,7 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
     return s;
   }
   const fs::path folder = cell_folder(cell, setup);
-  if (const auto record = record_of(cell, cell.mode, setup)) {
+  if (const auto record = record_of(cell, setup)) {
     s.state = CellState::done;
     s.seconds = record->seconds;
     return s;
@@ -191,7 +197,7 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
     s.state = CellState::needs_structure;
   else if (s.seconds > 0)
     s.state = CellState::started;
-  else if (cell.mode != "plain" && cell.mode != "known-angles" && !record_of(cell, "plain", setup))
+  else if (cell.mode != "plain" && cell.mode != "known-angles" && !plain_record(cell, setup))
     s.state = CellState::waits;
   return s;
 }
@@ -228,7 +234,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
                                              const std::function<void(int)>& simulated,
                                              const std::function<bool()>& cancelled) {
   const ModeParts parts = mode_parts(cell.mode);
-  const std::optional<BenchmarkWeights> weights = weights_of(cell.mode, setup);
+  const std::optional<BenchmarkWeights> weights = weights_of(cell, setup);
   const fs::path folder = cell_folder(cell, setup);
   const FolderLock lock(folder, false);
   if (!lock.held()) return {};
@@ -246,17 +252,13 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
   record.snr = data.snr;
   record.factor = cell.particles.factor;
   record.seed = cell.particles.seed;
-  if (weights) {
-    record.weights_name = weights->name;
-    record.weights_sha256 = weights->sha256;
-    record.network_sha256 = weights->network_sha256;
-  }
+  if (weights) record.weights = weights->identity;
   record.program_version = setup.version;
   record.program_commit = setup.commit;
 
   std::optional<CellRecord> plain;
   if (cell.mode != "plain" && cell.mode != "known-angles") {
-    plain = record_of(cell, "plain", setup);
+    plain = plain_record(cell, setup);
     if (!plain)
       throw UsageError({cell.name(), "plain refinement", "not finished",
                         "finished, since the stop rule is read from it",
@@ -275,7 +277,8 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     record.score.iterations.clear();
     record.score.raw.reset();
     record.score.final_kind = "one pass of the network over the final map of plain";
-    final_map = setup.denoise(read_compressed_map(plain->map_path()), truth.pixel_size);
+    final_map = setup.denoise(read_compressed_map(plain->map_path()), truth.pixel_size,
+                              plain->score.final_half_map_resolution);
     record.score.final_map = score_map(final_map, truth);
     record.end = "denoised";
     record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -287,7 +290,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     refinement.relion.extra = setup.relion_options;
     refinement.mode = refine_mode(
         parts.base, setup.program,
-        weights && !weights->implied ? "--weights " + shell_word(fs::absolute(weights->path).string()) : "");
+        weights && !weights->path.empty() ? "--weights " + shell_word(fs::absolute(weights->path).string()) : "");
     refinement.mode.name = cell.mode;
     if (plain) {
       int iterations = 0;

@@ -13,9 +13,8 @@
 namespace cryored {
 
 struct BenchmarkWeights {
-  std::string path, name, sha256;
-  std::string network_sha256;  ///< network_digest()
-  bool implied = false;        ///< what cryored-reconstruct takes by itself: not named on its command line
+  WeightsIdentity identity;
+  std::string path;  ///< to be named on cryored-reconstruct's command line; empty: what that takes by itself
 };
 
 struct BenchmarkSetup {
@@ -24,16 +23,17 @@ struct BenchmarkSetup {
   std::string program;                               ///< cryored-reconstruct
   std::vector<std::string> relion_options = {};      ///< more words for relion_refine_mpi
   std::string version, commit;                       ///< of this program
-  BenchmarkWeights weights;                          ///< of the modes without a label
+  /// Of the modes without a label, for maps of this pixel size (A), which may decide the network.
+  std::function<BenchmarkWeights(double)> weights;
   std::map<std::string, BenchmarkWeights> labelled;  ///< by mode: "red-gaussian-noise"
   /// Structure files by PDB identifier.
   std::map<std::string, std::string> structures;
-  /// One pass of the network (map, pixel size in A); of `weights`.
-  std::function<Map(const Map&, double)> denoise;
+  /// One pass of the network (map, pixel size in A, nominal resolution in A); of `weights`.
+  std::function<Map(const Map&, double, double)> denoise;
 };
 
-/// The weights of a mode; none for modes without a network. Throws UsageError for a label that has none.
-std::optional<BenchmarkWeights> weights_of(const std::string& mode, const BenchmarkSetup& setup);
+/// The weights of a cell; none for modes without a network. Throws UsageError for a label that has none.
+std::optional<BenchmarkWeights> weights_of(const BenchmarkCell& cell, const BenchmarkSetup& setup);
 
 enum class CellState {
   done,           ///< there is a record

@@ -124,6 +124,10 @@ std::string find_weights(const std::string& request = {});
 std::string find_weights(const std::string& request, const std::string& variable,
                          const std::string& name = "denoiser-2.5A.crw");
 
+/// The denoisers to choose from (weights_choice.hpp): the file that `request` or `variable` names, as find_weights()
+/// takes them; else all denoiser-*.crw of the first place on the search path that has any. Throws as find_weights().
+std::vector<std::string> find_denoisers(const std::string& request, const std::string& variable);
+
 /// The shipped weights of the phase network (models/imaging/pinn_weights.hpp).
 inline constexpr const char* kPhaseWeights = "phase-general.crw";
 

@@ -76,4 +76,16 @@ std::string find_weights(const std::string& request, const std::string& variable
                            "run cryored weights to see which files are found, or set CRYORED_WEIGHTS"});
 }
 
+std::vector<std::string> find_denoisers(const std::string& request, const std::string& variable) {
+  std::error_code ignored;
+  if (request.empty() && !fs::is_regular_file(variable, ignored))
+    for (const auto& entry : search_path(variable)) {
+      std::vector<std::string> denoisers;
+      for (const auto& file : files_at(entry))
+        if (fs::path(file).filename().string().rfind("denoiser-", 0) == 0) denoisers.push_back(file);
+      if (!denoisers.empty()) return denoisers;
+    }
+  return {find_weights(request, variable)};
+}
+
 }  // namespace cryored

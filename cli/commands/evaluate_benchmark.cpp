@@ -13,6 +13,7 @@
 #include "cli/common_options.hpp"
 #include "cli/denoise_library.hpp"
 #include "cli/denoise_map.hpp"
+#include "cli/denoiser_choice.hpp"
 #include "cli/installation.hpp"
 #include "cli/network_options.hpp"
 #include "cli/progress.hpp"
@@ -27,6 +28,7 @@
 #include "evaluation/benchmark_run.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/refine_page.hpp"
+#include "models/weights_choice.hpp"
 #include "simulation/structures.hpp"
 
 namespace cryored {
@@ -39,24 +41,39 @@ std::string upper(std::string text) {
   return text;
 }
 
-BenchmarkWeights weights_at(const std::string& path) {
+WeightsIdentity identity_of(const WeightsInfo& info) {
   // A file that stands for no network (builtin:...) has a digest of its name.
-  const LazyDenoiser denoiser(path, {});
-  const WeightsInfo& info = denoiser.weights();
-  return {path, info.name, info.sha256, is_builtin(path) ? info.sha256 : network_digest(path)};
+  return {info.name, info.sha256, is_builtin(info.path) ? info.sha256 : network_digest(info.path)};
+}
+
+BenchmarkWeights weights_at(const std::string& path) {
+  return {identity_of(LazyDenoiser(path, {}).weights()), path};
+}
+
+/// As cryored-reconstruct chooses by itself; or of --weights.
+std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& settings) {
+  const std::vector<WeightsInfo> denoisers = denoisers_in_force(settings);
+  std::map<std::string, WeightsIdentity> identities;  // made once: network_digest() reads the whole file
+  for (const WeightsInfo& info : denoisers) identities[info.path] = identity_of(info);
+  const std::string named = settings.given("weights") ? denoisers.front().path : "";
+  return [denoisers, identities, named](double pixel_size) {
+    std::vector<WeightsIdentity> possible;
+    for (const WeightsInfo& info : denoisers_for(denoisers, pixel_size)) possible.push_back(identities.at(info.path));
+    return BenchmarkWeights{joint_identity(possible), named};
+  };
 }
 
 /// What cryored-reconstruct does without options, by the mode's name.
-std::string default_mode(const std::string& weights) {
+std::string default_mode(const Settings& settings) {
   const Command reconstruct = reconstruct_command();
   const std::string prior = find_option(reconstruct.spec.options, "prior")->default_value;
   if (prior != "auto") return prior;
-  return LazyDenoiser(weights, {}).weights().confidence ? "per-shell" : "cw-red";
+  return denoisers_in_force(settings).front().confidence ? "per-shell" : "cw-red";
 }
 
 /// The cells to look at: chosen by --cells and --large, "default" by its name.
 std::vector<BenchmarkCell> chosen_cells(const Benchmark& benchmark, const Settings& settings) {
-  const std::string by_default = default_mode(weights_in_force(settings));
+  const std::string by_default = default_mode(settings);
   std::vector<BenchmarkCell> cells;
   std::set<std::string> names;
   for (BenchmarkCell cell : benchmark.cells) {
@@ -81,8 +98,7 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>
       fs::absolute(settings.text("reconstruct").empty() ? plugin_path() : settings.text("reconstruct")).string();
   setup.version = build_info().version;
   setup.commit = build_info().commit;
-  setup.weights = weights_at(weights_in_force(settings));
-  setup.weights.implied = !settings.given("weights");
+  setup.weights = weights_by_pixel_size(settings);
   setup.relion_options = split_words(settings.text("relion-options"), ' ');
   for (const auto& [mode, file] : weights_modes(settings)) setup.labelled[mode] = weights_at(file);
   std::vector<std::string> files = own_structures;
@@ -214,10 +230,10 @@ int run(const Settings& settings) {
     report(cells, setup, benchmark.rule.hopeless);
     return 0;
   }
-  LazyDenoiser denoiser(setup.weights.path, denoiser_options(settings, usable_processors()));
-  setup.denoise = [&denoiser](const Map& map, double pixel_size) {
+  DenoiserChoice denoisers(settings, usable_processors());
+  setup.denoise = [&denoisers](const Map& map, double pixel_size, double nominal) {
     ResampleBoxes boxes;
-    return denoise_map(denoiser, map, pixel_size, boxes);
+    return denoise_map(denoisers.at(nominal, pixel_size), map, pixel_size, boxes);
   };
   const int code = run_all(cells, benchmark.rule, setup);
   std::cout << "tables and page: the same command with --report\n";

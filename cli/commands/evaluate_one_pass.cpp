@@ -11,7 +11,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
-#include "cli/denoise_library.hpp"
+#include "cli/denoiser_choice.hpp"
 #include "cli/network_options.hpp"
 #include "cli/run_program.hpp"
 #include "cli/threads.hpp"
@@ -32,6 +32,7 @@ struct OnePass {
   std::string star;
   int first_shell = 0, cut = 0;
   double nominal = 0;  ///< A, half-map FSC 0.143
+  std::string weights;
   std::vector<double> before, after;
   /// Re <f, t> / <f, f> of the output f and the truth t: by how much to scale f so that it errs least. Below 1 the
   /// denoiser believes too much.
@@ -39,7 +40,7 @@ struct OnePass {
   double mean_change = 0, worst_change = 0;
 };
 
-OnePass measure(const std::string& star, const Map& truth, double pixel_size, Denoiser& denoiser) {
+OnePass measure(const std::string& star, const Map& truth, double pixel_size, DenoiserChoice& denoisers) {
   ReconstructRequest request = read_request(star);
   // RELION writes names relative to where it was started; the arrays always lie beside the STAR file.
   for (std::string* path : {&request.data_real, &request.data_imag, &request.weight}) {
@@ -52,12 +53,15 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
   if (input.nx != truth.nx)
     throw InputError(Problem{star, "box", std::to_string(input.nx), "the truth's " + std::to_string(truth.nx),
                              "give the truth of this data set"});
-  const Map output = denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised;
   OnePass r;
   r.star = star;
   r.cut = cut_shell(request);
   r.first_shell = static_cast<int>(std::ceil(request.box * pixel_size / 15));
-  r.nominal = resolution_figures(request.fsc, r.cut, request.box, pixel_size).nominal.value_or(0);
+  const auto nominal = resolution_figures(request.fsc, r.cut, request.box, pixel_size).nominal;
+  r.nominal = nominal.value_or(0);
+  LazyDenoiser& denoiser = denoisers.at(nominal, pixel_size);
+  r.weights = denoiser.weights().name;
+  const Map output = denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised;
   const HalfTransform t = forward(truth), f = forward(output);
   r.before = fsc(forward(input), t);
   r.after = fsc(f, t);
@@ -107,7 +111,7 @@ int run(const Settings& settings) {
   const bool json = settings.flag("json");
   const int threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : usable_processors();
   set_threads(threads);
-  LazyDenoiser denoiser(weights_in_force(settings), denoiser_options(settings, threads));
+  DenoiserChoice denoisers(settings, threads);
   nlohmann::json out = nlohmann::json::array();
   double mean_change = 0, worst_change = 0;
   std::size_t maps = 0;
@@ -115,7 +119,7 @@ int run(const Settings& settings) {
     MrcHeader header;
     const Map truth = read_mrc(group.truth, &header);
     for (const std::string& star : group.stars) {
-      const OnePass r = measure(star, truth, header.pixel_size, denoiser);
+      const OnePass r = measure(star, truth, header.pixel_size, denoisers);
       mean_change += r.mean_change;
       worst_change = std::min(worst_change, r.worst_change);
       ++maps;
@@ -123,6 +127,7 @@ int run(const Settings& settings) {
         out.push_back({{"star", star},
                        {"truth", group.truth},
                        {"nominal_resolution", r.nominal},
+                       {"weights", r.weights},
                        {"first_shell", r.first_shell},
                        {"cut", r.cut},
                        {"fsc_before", r.before},
@@ -133,8 +138,9 @@ int run(const Settings& settings) {
         continue;
       }
       std::cout << fmt::format(
-          "{}: half-map FSC 0.143 at {:.1f} A, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst {:+.3f}\n",
-          star, r.nominal, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
+          "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst "
+          "{:+.3f}\n",
+          star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
       for (const auto& [name, curve] : {std::pair{"before", &r.before}, {"after", &r.after}, {"scale", &r.scale}}) {
         std::cout << fmt::format("  {:<6}", name);
         for (int s = r.first_shell; s < r.cut; ++s)

@@ -131,6 +131,31 @@ TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
   EXPECT_TRUE(record()["denoiser"]["confidence"].is_null());
 }
 
+TEST_F(RunTest, TheResolutionChoosesTheDenoiser) {
+  const std::string folder = CRYORED_TEST_CHOICE_OF_WEIGHTS;  // Nyquist limits of 10 and 6 A
+  const auto chosen = [&](double crossing, const std::vector<std::string>& options) {
+    files.fsc_crossing = crossing;
+    files.write();
+    Invocation invocation = call({"--device", "cpu", "--threads", "2"});
+    invocation.words.insert(invocation.words.begin() + 1, options.begin(), options.end());
+    invocation.environment["CRYORED_WEIGHTS"] = folder;
+    const Outcome outcome = run(invocation);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return record();
+  };
+  const Json far = chosen(16, {}), near = chosen(8, {});
+  EXPECT_EQ(far["weights"]["path"], folder + "/denoiser-5.0A.crw");
+  EXPECT_EQ(near["weights"]["path"], folder + "/denoiser-3.0A.crw");
+  for (const Json& json : {far, near}) {
+    EXPECT_EQ(json["denoiser"]["ran"], true);
+    EXPECT_EQ(json["denoiser"]["confidence"], "per-shell");
+  }
+  // The table is that of the chosen one, and the coarse one ends at its own limit, 96 / 10 A.
+  EXPECT_LE(far["denoiser"]["last_denoised_shell"], 9);
+  EXPECT_GE(near["denoiser"]["last_denoised_shell"], 10);
+  EXPECT_EQ(chosen(8, {"--weights", folder + "/denoiser-5.0A.crw"})["weights"]["voxel_size_A"], 5.0) << "named";
+}
+
 TEST_F(RunTest, ConfidencePerShellNeedsATable) {
   files.write();
   expect_failure(call({"--confidence", "per-shell", "--device", "cpu", "--weights", random}),

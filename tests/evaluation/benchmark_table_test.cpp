@@ -140,8 +140,8 @@ TEST(Summary, StructuresStandInTheOrderOfTheFile) {
 TEST(Summary, SeveralWeightsAreSeveralColumns) {
   std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10), record("A", 0.2, "red", 11, 11),
                                      record("A", 0.2, "red", 12, 12)};
-  records[1].weights_sha256 = "aaaaaaaabb";
-  records[2].weights_sha256 = "bbbbbbbbbb";
+  records[1].weights.sha256 = "aaaaaaaabb";
+  records[2].weights.sha256 = "bbbbbbbbbb";
   const BenchmarkSummary s = summarise(records, 20);
   EXPECT_EQ(s.columns, (std::vector<std::string>{"plain", "red@aaaaaaaa", "red@bbbbbbbb"}));
 }

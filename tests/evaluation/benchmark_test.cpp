@@ -166,8 +166,7 @@ CellRecord some_record() {
   r.particles = R"({"box":16,"count":100,"snr":0.1,"seed":3})";
   r.seed = 3;
   r.snr = 0.1;
-  r.weights_name = "w";
-  r.weights_sha256 = "0123456789abcdef";
+  r.weights = {"w", "0123456789abcdef", ""};
   r.relion_version = "3.1.3";
   r.command = {"relion_refine_mpi", "--o", "run"};
   r.end = "converged";
@@ -188,20 +187,33 @@ CellRecord some_record() {
 
 TEST(BenchmarkRecord, OnlyModesThatReadTheTableDependOnIt) {
   const std::string file(64, 'f'), network(64, 'e');
-  EXPECT_EQ(weights_key("per-shell", file, network), file);
-  EXPECT_EQ(weights_key("per-shell-own", file, network), file);
+  const WeightsIdentity weights{"w", file, network};
+  EXPECT_EQ(weights.key("per-shell"), file);
+  EXPECT_EQ(weights.key("per-shell-own"), file);
   for (const char* mode : {"red", "cw-red", "red-gaussian-noise", "plain+denoise"})
-    EXPECT_EQ(weights_key(mode, file, network), network) << mode;
-  EXPECT_EQ(weights_key("red", file, ""), file) << "a record from before the network's digest stood in it";
+    EXPECT_EQ(weights.key(mode), network) << mode;
+  EXPECT_EQ((WeightsIdentity{"w", file, ""}.key("red")), file) << "a record from before the network's digest stood in it";
 
   const TemporaryFolder folder;
   CellRecord record = some_record();
-  record.network_sha256 = network;
+  record.weights.network_sha256 = network;
   EXPECT_TRUE(write_record(folder.path().string(), record, nullptr).ends_with("/red@eeeeeeee.json"));
   const auto back = read_record(folder.path().string(), record.data_set, "red", network);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->key(), network);
-  EXPECT_EQ(back->weights_sha256, record.weights_sha256);
+  EXPECT_EQ(back->weights.sha256, record.weights.sha256);
+}
+
+TEST(BenchmarkRecord, NetworksThatARefinementChoosesBetweenHaveAJointIdentity) {
+  const WeightsIdentity coarse{"coarse", "11", "aa"}, fine{"fine", "22", "bb"}, other_table{"fine", "33", "bb"};
+  EXPECT_EQ(joint_identity({coarse}).sha256, "11");
+  const WeightsIdentity both = joint_identity({coarse, fine});
+  EXPECT_EQ(both.name, "coarse+fine");
+  EXPECT_EQ(both.sha256.size(), 64u);
+  EXPECT_NE(both.sha256, both.network_sha256);
+  const WeightsIdentity another = joint_identity({coarse, other_table});
+  EXPECT_NE(another.key("per-shell"), both.key("per-shell"));
+  EXPECT_EQ(another.key("red"), both.key("red"));
 }
 
 TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
@@ -216,7 +228,7 @@ TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
   ASSERT_EQ(all.size(), 1u);
   const CellRecord& back = all[0];
   EXPECT_EQ(back.mode, "red");
-  EXPECT_EQ(back.weights_sha256, record.weights_sha256);
+  EXPECT_EQ(back.weights.sha256, record.weights.sha256);
   EXPECT_EQ(back.command, record.command);
   EXPECT_EQ(back.requested_snr(), 0.1);
   EXPECT_EQ(back.seed, 3u);
@@ -232,7 +244,7 @@ TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
   const Map kept = read_compressed_map(back.map_path());
   for (std::size_t i = 0; i < map.size(); ++i)
     ASSERT_NEAR(kept.data[i] / back.map_scale, map.data[i], 1e-6 * 1e-3) << i;
-  EXPECT_TRUE(read_record(folder.path().string(), record.data_set, "red", record.weights_sha256));
+  EXPECT_TRUE(read_record(folder.path().string(), record.data_set, "red", record.weights.sha256));
   EXPECT_FALSE(read_record(folder.path().string(), record.data_set, "red", "another0"));
   EXPECT_TRUE(read_records("/nonexistent").empty());
 }
@@ -254,7 +266,7 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   BenchmarkSetup setup;
   setup.cells = (folder.path() / "cells").string();
   setup.results = (folder.path() / "results").string();
-  setup.weights = {"w.crw", "w", "0123456789abcdef", "fedcba9876543210"};
+  setup.weights = [](double) { return BenchmarkWeights{{"w", "0123456789abcdef", "fedcba9876543210"}, "w.crw"}; };
   BenchmarkCell cell;
   cell.structure = "1AAA";
   cell.particles.box = 16;
@@ -267,12 +279,12 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   EXPECT_EQ(standing(cell, setup, {}).state, CellState::open);
   cell.mode = "red-x";
   EXPECT_EQ(standing(cell, setup, {}).state, CellState::needs_weights);
-  EXPECT_THROW(weights_of("red-x", setup), UsageError);
+  EXPECT_THROW(weights_of(cell, setup), UsageError);
 
   CellRecord record = some_record();
   record.data_set = cell.data_set();
   record.mode = "plain";
-  record.weights_sha256.clear();
+  record.weights.sha256.clear();
   record.seconds = 100;
   write_record(setup.results, record, nullptr);
   const auto records = read_records(setup.results);

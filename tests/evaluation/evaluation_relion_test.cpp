@@ -282,9 +282,9 @@ TEST_F(SmallRefinement, CellsOfABenchmarkLeaveRecords) {
   setup.program = CRYORED_RECONSTRUCT;
   setup.version = "0";
   setup.commit = "test";
-  setup.weights = {"builtin:identity", "identity", "00112233445566", ""};
+  setup.weights = [](double) { return BenchmarkWeights{{"identity", "00112233445566", ""}, "builtin:identity"}; };
   setup.structures["4AKE"] = data_.structure;
-  setup.denoise = [](const Map& map, double) { return map; };
+  setup.denoise = [](const Map& map, double, double) { return map; };
   // A rule that no refinement can satisfy: plain ends after its first iteration.
   const Benchmark benchmark = parse_benchmark(
       R"({"schema": "cryored-refine-benchmark", "version": 1, "stop_rule": {"hopeless_worse_than_A": 1, "from_iteration": 1},
