@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <thread>
 
@@ -21,6 +23,44 @@ namespace cryored {
 namespace {
 
 double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); }
+
+/// CPU time so far of a process, what it waited for, and all below it that still run; s. From /proc/*/stat.
+double tree_seconds(int root) {
+  struct Process {
+    int parent = 0;
+    double ticks = 0;
+  };
+  std::map<int, Process> processes;
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator it("/proc", ignored), end; !ignored && it != end; it.increment(ignored)) {
+    const int pid = std::atoi(it->path().filename().c_str());
+    if (pid <= 0) continue;
+    std::ifstream file(it->path() / "stat");
+    std::string line;
+    // The name in brackets may hold anything, spaces and brackets too.
+    if (!std::getline(file, line) || line.rfind(')') == std::string::npos) continue;
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    std::string state, skipped;
+    Process process;
+    fields >> state >> process.parent;
+    for (int i = 5; i <= 13; ++i) fields >> skipped;
+    for (int i = 14; i <= 17; ++i) {  // utime, stime, cutime, cstime
+      double ticks = 0;
+      fields >> ticks;
+      process.ticks += ticks;
+    }
+    if (fields) processes[pid] = process;
+  }
+  double ticks = 0;
+  for (const auto& [pid, process] : processes) {
+    int ancestor = pid;
+    // A process may have ended between two lines, so a chain can break off; it cannot go on for ever.
+    for (int depth = 0; ancestor != root && ancestor > 1 && depth < 100; ++depth)
+      ancestor = processes.contains(ancestor) ? processes[ancestor].parent : 0;
+    if (ancestor == root) ticks += process.ticks;
+  }
+  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
 
 }  // namespace
 
@@ -94,13 +134,15 @@ std::optional<int> ChildProcess::poll() {
   } while (got < 0 && errno == EINTR);
   if (got == pid_) {
     status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    cpu_seconds_ = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    cpu_seconds_ = std::max(cpu_seconds_, seconds(usage.ru_utime) + seconds(usage.ru_stime));
   }
   return status_;
 }
 
 void ChildProcess::stop(double grace_seconds) {
   if (status_) return;
+  // mpirun ends before it has waited for its ranks, so their time would be lost.
+  cpu_seconds_ = tree_seconds(pid_);
   kill(-pid_, SIGTERM);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(grace_seconds);
   while (!poll() && std::chrono::steady_clock::now() < deadline)

@@ -23,7 +23,7 @@ class ChildProcess {
   std::optional<int> poll();
   /// Terminates the whole group: SIGTERM, after `grace_seconds` SIGKILL; waits for its end.
   void stop(double grace_seconds = 10);
-  /// User and system time of the ended child and its descendants, s.
+  /// User and system time of the ended child and its descendants, s; after stop() at least what they had used before.
   double cpu_seconds() const { return cpu_seconds_; }
 
  private:

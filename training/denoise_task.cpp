@@ -109,13 +109,10 @@ class DenoiseTask : public TrainingTask {
                             const std::string& remedy) {
       throw InputError(Problem{path, field, found, allowed, remedy});
     };
-    const double voxel = source_.training.voxel();
+    // Another voxel size is a start like any other: what is shipped for 1.5 A began as the weights for 2.5 A.
     if (!(start.info.architecture == config_))
       refuse("architecture", start.info.architecture.name(), config_.name() + ", the network of this run",
              "give the file's own --levels, --width and the like, or other weights");
-    if (std::abs(start.info.voxel_size - voxel) > 1e-3 * voxel)
-      refuse("voxel_size_A", std::to_string(start.info.voxel_size), std::to_string(voxel) + ", that of the pairs",
-             "give weights of this voxel size");
     if (start.info.normalisation != kRule)
       refuse("normalisation", to_string(start.info.normalisation), to_string(kRule),
              "give weights that were trained on the same grey scale");

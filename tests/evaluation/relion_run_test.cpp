@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/base/error.hpp"
 #include "evaluation/cell.hpp"
@@ -252,6 +254,21 @@ TEST(ChildProcess, EndsItsWholeGroup) {
   }
   EXPECT_TRUE(state == "gone" || state == "Z") << state;
   EXPECT_THROW(ChildProcess({"no-such-program-here"}, folder, log, {}), SystemError);
+}
+
+TEST(ChildProcess, CountsTheTimeOfGrandchildrenThatNobodyWaitedFor) {
+  const std::string folder = testing::TempDir();
+  const std::string log = folder + "/time.log";
+  fs::remove(log);
+  // As mpirun: a grandchild in a group of its own, which ends with the child's end, not waited for.
+  ChildProcess child({"bash", "-c", "parent=$$; setsid bash -c \"while [ -e /proc/$parent ]; do :; done\" & wait"}, folder,
+                     log, {});
+  const auto start = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  child.stop(2);
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_GT(child.cpu_seconds(), 0.05) << "its share of a busy machine";
+  EXPECT_LT(child.cpu_seconds(), 1.5 * elapsed);
 }
 
 }  // namespace
