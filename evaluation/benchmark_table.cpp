@@ -125,10 +125,11 @@ std::optional<Verdict> verdict(double difference, std::optional<double> spread) 
 }
 
 std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& records) {
-  std::map<std::string, std::set<std::string>> weights;
-  for (const CellRecord& r : records) weights[r.mode].insert(r.key());
+  const auto kind = [](const CellRecord& r) { return std::pair(r.mode, r.score.pixel_size); };
+  std::map<std::pair<std::string, double>, std::set<std::string>> weights;
+  for (const CellRecord& r : records) weights[kind(r)].insert(r.key());
   std::map<const CellRecord*, std::string> out;
-  for (const CellRecord& r : records) out[&r] = weights[r.mode].size() > 1 ? keyed_mode(r.mode, r.key()) : r.mode;
+  for (const CellRecord& r : records) out[&r] = weights[kind(r)].size() > 1 ? keyed_mode(r.mode, r.key()) : r.mode;
   return out;
 }
 

@@ -41,7 +41,8 @@ std::string describe(Verdict verdict);
 /// `difference` (positive is good) against twice the spread. No value without a spread.
 std::optional<Verdict> verdict(double difference, std::optional<double> spread);
 
-/// Label of a record's way of refining: its mode, and the digest where the records hold several weights for it.
+/// Label of a record's way of refining: its mode, and the digest where the records hold several weights for it at the
+/// same pixel size (which decides the network by itself).
 std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& records);
 
 /// A data set of the benchmark with its records by label.

@@ -146,6 +146,15 @@ TEST(Summary, SeveralWeightsAreSeveralColumns) {
   EXPECT_EQ(s.columns, (std::vector<std::string>{"plain", "red@aaaaaaaa", "red@bbbbbbbb"}));
 }
 
+TEST(Summary, WeightsThatThePixelSizeDecidedAreOneColumn) {
+  std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10), record("A", 0.2, "red", 11, 11),
+                                     record("A", 0.4, "red", 12, 12)};
+  records[1].weights.sha256 = "aaaaaaaabb";
+  records[2].weights.sha256 = "bbbbbbbbbb";
+  records[2].score.pixel_size = 1.5;
+  EXPECT_EQ(summarise(records, 20).columns, (std::vector<std::string>{"plain", "red"}));
+}
+
 TEST(Report, IsMadeOfStoredRecordsAlone) {
   const TemporaryFolder folder;
   const std::string results = folder.path().string();
