@@ -26,7 +26,8 @@ OptionSpec precision_option() {
 
 OptionSpec weights_option() {
   return {"weights", OptionKind::path, "FILE", "",
-          "weights of the network; without it the ones of this installation (cryored weights lists them)"};
+          "weights of the network; without it those of this installation (cryored weights lists them), of several "
+          "denoisers the one that the map's resolution asks for (docs/red.md)"};
 }
 
 OptionSpec threads_option() {

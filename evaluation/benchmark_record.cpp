@@ -79,29 +79,27 @@ std::string record_json(const CellRecord& r) {
   Json score = Json::parse(score_json(r.score));
   score["final"].erase("maps");  // names of the machine that ran it
   round_numbers(score);
-  Json json = {
-      {"schema", "cryored-benchmark-cell"},
-      {"version", 1},
-      {"data_set", r.data_set},
-      {"structure", r.structure},
-      {"mode", r.mode},
-      {"group", r.group},
-      {"large", r.large},
-      {"particles", Json::parse(r.particles)},
-      {"image_snr", r.snr},
-      {"weights",
-       r.weights.sha256.empty() ? Json()
-                                : Json({{"name", r.weights.name},
-                                        {"sha256", r.weights.sha256},
-                                        {"network_sha256", r.weights.network_sha256}})},
-      {"program", {{"version", r.program_version}, {"commit", r.program_commit}}},
-      {"relion", {{"version", r.relion_version}, {"relion_refine_mpi_sha256", r.relion_sha256}}},
-      {"command", r.command},
-      {"external_reconstruct", r.external},
-      {"end", r.end},
-      {"seconds", r.seconds},
-      {"cpu_seconds", r.cpu_seconds},
-      {"map_scale", r.map_scale}};
+  Json json = {{"schema", "cryored-benchmark-cell"},
+               {"version", 1},
+               {"data_set", r.data_set},
+               {"structure", r.structure},
+               {"mode", r.mode},
+               {"group", r.group},
+               {"large", r.large},
+               {"particles", Json::parse(r.particles)},
+               {"image_snr", r.snr},
+               {"weights", r.weights.sha256.empty() ? Json()
+                                                    : Json({{"name", r.weights.name},
+                                                            {"sha256", r.weights.sha256},
+                                                            {"network_sha256", r.weights.network_sha256}})},
+               {"program", {{"version", r.program_version}, {"commit", r.program_commit}}},
+               {"relion", {{"version", r.relion_version}, {"relion_refine_mpi_sha256", r.relion_sha256}}},
+               {"command", r.command},
+               {"external_reconstruct", r.external},
+               {"end", r.end},
+               {"seconds", r.seconds},
+               {"cpu_seconds", r.cpu_seconds},
+               {"map_scale", r.map_scale}};
   // One line for each part that a person may want to look at; the curves in the last.
   std::string text = "{\n";
   for (const auto& [key, value] : json.items()) text += " " + Json(key).dump() + ": " + value.dump() + ",\n";

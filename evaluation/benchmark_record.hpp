@@ -11,8 +11,8 @@
 
 namespace cryored {
 
-/// What a mode's network was. Where a refinement chooses between several by its resolution, their names joined by "+" and
-/// the digests of their digests.
+/// What a mode's network was. Where a refinement chooses between several by its resolution, their names joined by "+"
+/// and the digests of their digests.
 struct WeightsIdentity {
   std::string name, sha256;    ///< empty for modes without a network
   std::string network_sha256;  ///< of the network alone (network_digest)

@@ -170,8 +170,8 @@ std::optional<BenchmarkWeights> weights_of(const BenchmarkCell& cell, const Benc
   if (parts.label.empty()) return setup.weights(cell.particles.pixel_size);
   const auto found = setup.labelled.find(cell.mode);
   if (found == setup.labelled.end())
-    throw UsageError({"mode " + cell.mode, "weights", "none", "a weights file",
-                      "give --weights-mode " + cell.mode + "=FILE"});
+    throw UsageError(
+        {"mode " + cell.mode, "weights", "none", "a weights file", "give --weights-mode " + cell.mode + "=FILE"});
   return found->second;
 }
 
@@ -277,8 +277,8 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     record.score.iterations.clear();
     record.score.raw.reset();
     record.score.final_kind = "one pass of the network over the final map of plain";
-    final_map = setup.denoise(read_compressed_map(plain->map_path()), truth.pixel_size,
-                              plain->score.final_half_map_resolution);
+    final_map =
+        setup.denoise(read_compressed_map(plain->map_path()), truth.pixel_size, plain->score.final_half_map_resolution);
     record.score.final_map = score_map(final_map, truth);
     record.end = "denoised";
     record.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -18,11 +18,11 @@ struct BenchmarkWeights {
 };
 
 struct BenchmarkSetup {
-  std::string cells;                                 ///< folder of data sets and cells
-  std::string results;                               ///< folder of the records
-  std::string program;                               ///< cryored-reconstruct
-  std::vector<std::string> relion_options = {};      ///< more words for relion_refine_mpi
-  std::string version, commit;                       ///< of this program
+  std::string cells;                             ///< folder of data sets and cells
+  std::string results;                           ///< folder of the records
+  std::string program;                           ///< cryored-reconstruct
+  std::vector<std::string> relion_options = {};  ///< more words for relion_refine_mpi
+  std::string version, commit;                   ///< of this program
   /// Of the modes without a label, for maps of this pixel size (A), which may decide the network.
   std::function<BenchmarkWeights(double)> weights;
   std::map<std::string, BenchmarkWeights> labelled;  ///< by mode: "red-gaussian-noise"

@@ -69,7 +69,7 @@ std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path ? path : "/usr/local/bin:/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = (std::filesystem::path(folder.empty() ? "." : folder) / name).string();
+    std::string candidate = (std::filesystem::path(folder.empty() ? "." : folder) / name).string();
     if (access(candidate.c_str(), X_OK) == 0 && !std::filesystem::is_directory(candidate)) return candidate;
   }
   return {};

@@ -17,6 +17,7 @@ bool serves(const WeightsInfo& denoiser, double resolution) {
 
 std::vector<WeightsInfo> read_denoisers(const std::vector<std::string>& files) {
   std::vector<WeightsInfo> denoisers;
+  denoisers.reserve(files.size());
   for (const std::string& file : files) denoisers.push_back(read_denoiser_info(file));
   std::stable_sort(denoisers.begin(), denoisers.end(),
                    [](const WeightsInfo& a, const WeightsInfo& b) { return a.voxel_size > b.voxel_size; });

@@ -21,8 +21,8 @@ inline constexpr double kBeyondNominal = 1.2;
 std::vector<WeightsInfo> read_denoisers(const std::vector<std::string>& files);
 
 /// Of `denoisers`, coarsest first and not empty, the first whose Nyquist limit (2 voxels, A) is that of the map's
-/// `pixel_size` (A) or better, or better than `nominal` (A) by kBeyondNominal; if none is, the finest. Without a nominal
-/// resolution the coarsest.
+/// `pixel_size` (A) or better, or better than `nominal` (A) by kBeyondNominal; if none is, the finest. Without a
+/// nominal resolution the coarsest.
 const WeightsInfo& choose_denoiser(const std::vector<WeightsInfo>& denoisers, std::optional<double> nominal,
                                    double pixel_size);
 

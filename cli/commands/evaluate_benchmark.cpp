@@ -46,9 +46,7 @@ WeightsIdentity identity_of(const WeightsInfo& info) {
   return {info.name, info.sha256, is_builtin(info.path) ? info.sha256 : network_digest(info.path)};
 }
 
-BenchmarkWeights weights_at(const std::string& path) {
-  return {identity_of(LazyDenoiser(path, {}).weights()), path};
-}
+BenchmarkWeights weights_at(const std::string& path) { return {identity_of(LazyDenoiser(path, {}).weights()), path}; }
 
 /// As cryored-reconstruct chooses by itself; or of --weights.
 std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& settings) {

@@ -192,7 +192,8 @@ TEST(BenchmarkRecord, OnlyModesThatReadTheTableDependOnIt) {
   EXPECT_EQ(weights.key("per-shell-own"), file);
   for (const char* mode : {"red", "cw-red", "red-gaussian-noise", "plain+denoise"})
     EXPECT_EQ(weights.key(mode), network) << mode;
-  EXPECT_EQ((WeightsIdentity{"w", file, ""}.key("red")), file) << "a record from before the network's digest stood in it";
+  EXPECT_EQ((WeightsIdentity{"w", file, ""}.key("red")), file)
+      << "a record from before the network's digest stood in it";
 
   const TemporaryFolder folder;
   CellRecord record = some_record();

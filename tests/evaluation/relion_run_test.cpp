@@ -261,8 +261,8 @@ TEST(ChildProcess, CountsTheTimeOfGrandchildrenThatNobodyWaitedFor) {
   const std::string log = folder + "/time.log";
   fs::remove(log);
   // As mpirun: a grandchild in a group of its own, which ends with the child's end, not waited for.
-  ChildProcess child({"bash", "-c", "parent=$$; setsid bash -c \"while [ -e /proc/$parent ]; do :; done\" & wait"}, folder,
-                     log, {});
+  ChildProcess child({"bash", "-c", "parent=$$; setsid bash -c \"while [ -e /proc/$parent ]; do :; done\" & wait"},
+                     folder, log, {});
   const auto start = std::chrono::steady_clock::now();
   std::this_thread::sleep_for(std::chrono::milliseconds(600));
   child.stop(2);
