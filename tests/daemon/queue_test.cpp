@@ -139,7 +139,10 @@ TEST_F(QueueTest, WhatDoesNotFitNowWaitsAndIsNotOvertaken) {
   EXPECT_EQ(queue->snapshot().memory.reserved, 90u);
   engine->release_all();
   for (const auto& one : {first, large, small}) EXPECT_EQ(one->wait().back(), "done 0");
-  EXPECT_EQ(engine->limits(), (std::vector<std::uint64_t>{60, 80, 10}));
+  // large and small begin at once on two devices: which of their threads comes first is chance.
+  std::vector<std::uint64_t> limits = engine->limits();
+  std::sort(limits.begin(), limits.end());
+  EXPECT_EQ(limits, (std::vector<std::uint64_t>{10, 60, 80}));
   EXPECT_EQ(queue->snapshot().memory.reserved, 0u);
   EXPECT_EQ(queue->snapshot().counters.split, 0u);
 }
