@@ -37,6 +37,13 @@ std::vector<std::string> search_path(const std::string& variable) {
   return path;
 }
 
+void require_existing(const std::string& variable) {
+  std::error_code ignored;
+  if (!variable.empty() && !fs::exists(variable, ignored))
+    throw InputError(Problem{"environment variable CRYORED_WEIGHTS", "", variable, "an existing file or folder",
+                             "correct the variable or unset it"});
+}
+
 }  // namespace
 
 std::vector<std::string> weights_search_path() { return search_path(own_variable()); }
@@ -55,9 +62,7 @@ std::string find_weights(const std::string& request) { return find_weights(reque
 std::string find_weights(const std::string& request, const std::string& variable, const std::string& usual) {
   std::error_code ignored;
   const auto path = search_path(variable);
-  if (!variable.empty() && !fs::exists(variable, ignored))
-    throw InputError(Problem{"environment variable CRYORED_WEIGHTS", "", variable, "an existing file or folder",
-                             "correct the variable or unset it"});
+  require_existing(variable);
   if (!request.empty() && fs::is_regular_file(request, ignored)) return request;
   const bool is_path = request.find('/') != std::string::npos;
   if (request.empty() && !path.empty() && fs::is_regular_file(path.front(), ignored)) return path.front();
@@ -78,6 +83,7 @@ std::string find_weights(const std::string& request, const std::string& variable
 
 std::vector<std::string> find_denoisers(const std::string& request, const std::string& variable) {
   std::error_code ignored;
+  require_existing(variable);
   if (request.empty() && !fs::is_regular_file(variable, ignored))
     for (const auto& entry : search_path(variable)) {
       std::vector<std::string> denoisers;

@@ -83,6 +83,11 @@ TEST_F(DenoiserSearch, AFolderGivesItsDenoisersCoarsestFirst) {
   EXPECT_EQ(find_denoisers(mine, ""), std::vector<std::string>{mine});
 }
 
+TEST_F(DenoiserSearch, AVariableThatNamesNothingIsAnErrorAndNoFallBack) {
+  testing::expect_error<InputError>([&] { find_denoisers("", folder_.file("typo.crw")); }, "CRYORED_WEIGHTS",
+                                    "typo.crw");
+}
+
 TEST_F(DenoiserSearch, AFolderWithoutDenoisersLeavesTheInstallations) {
   write("mine", 2);
   const std::vector<std::string> found = find_denoisers("", folder_.path());
