@@ -119,7 +119,9 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   job.reference = fs::absolute(start_map(cell.start, data.options, data.folder)).lexically_normal().string();
   job.options = cell.relion;
   if (job.options.particle_diameter <= 0) job.options.particle_diameter = data.diameter;
-  if (data.options.ctf.on) job.options.extra.insert(job.options.extra.begin(), "--ctf");
+  // The start map shows the structure, not the structure through a CTF; without the second word RELION would compare it
+  // with the images as it is in the first iteration, and finds no orientation then that later ones could mend.
+  if (data.options.ctf.on) job.options.extra.insert(job.options.extra.begin(), {"--ctf", "--ctf_corrected_ref"});
   job.external = cell.mode.external;
   Json wanted = {{"schema", "cryored-refine-cell"},
                  {"version", 1},

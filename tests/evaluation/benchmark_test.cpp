@@ -48,7 +48,7 @@ TEST(BenchmarkFile, OfTheRepositoryIsWhatItsDocumentSays) {
   EXPECT_GE(large, 4);
   EXPECT_TRUE(names.contains("4LW4_box48_n2000_snr0.2/plain"));
   EXPECT_TRUE(names.contains("3H11_box48_n2000_snr0.1_seed3/cw-red"));
-  EXPECT_TRUE(names.contains("4LW4_box48_n2000_snr0.2_ctf_coloured/plain"));
+  EXPECT_TRUE(names.contains("4LW4_box48_n2000_snr0.1_ctf_coloured/plain"));
   EXPECT_TRUE(names.contains("4LW4_box80_n2000_snr0.5_1.5A/plain"));
   EXPECT_TRUE(names.contains("4LW4_box96_n10000_factor0.014_1.5A/red"));
   EXPECT_EQ(benchmark.rule.hopeless, 20);

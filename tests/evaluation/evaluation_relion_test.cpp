@@ -205,6 +205,18 @@ TEST_F(SmallRefinement, GaussianPathFollowsRelionsOwnProgram) {
   EXPECT_THROW(finished_refinements((top_ / "nothing").string()), InputError);
 }
 
+TEST_F(SmallRefinement, ImagesWithACtfFindTheirOrientations) {
+  DataSet with_ctf = data_;
+  with_ctf.options.ctf.on = true;
+  with_ctf.folder = (base_ / "particles_ctf").string();
+  prepare_data_set(with_ctf);
+  Cell cell = cell_for({"plain", ""});
+  cell.folder = (base_ / "plain_ctf").string();
+  const CellResult found = run_cell(cell, with_ctf, read_truth(with_ctf.folder), {}, {});
+  // Half of the orientations are random where RELION takes the start map for one seen through a CTF.
+  EXPECT_LT(found.score.angle_median, 20);
+}
+
 TEST_F(SmallRefinement, RedRunsInEveryIterationAndLeavesItsRecords) {
   const CellResult red = refine(refine_mode("red", CRYORED_RECONSTRUCT, "--device cpu"));
   ASSERT_EQ(red.end, RunEnd::iteration_limit);
