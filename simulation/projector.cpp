@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numbers>
 
+#include "core/formats/half_float.hpp"
 #include "core/fourier/fft.hpp"
 
 namespace cryored {
@@ -105,7 +106,12 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   side_ = 2 * centre_ + 1;
   // Half of it, and the plane before: the other half is the conjugate, and what is smaller stays in the caches.
   width_ = centre_ + 2;
-  cube_.assign(static_cast<std::size_t>(side_ * side_ * width_), 0);
+  cube_.assign(static_cast<std::size_t>(2 * side_ * side_ * width_), 0);
+  float largest = 0;
+  for (const auto& v : t.data) largest = std::max({largest, std::abs(v.real()), std::abs(v.imag())});
+  // A power of two below the largest half float: far weaker coefficients keep their digits, too.
+  const float to_halves = largest > 0 ? std::exp2(14 - std::floor(std::log2(largest))) : 1.f;
+  unit_ = scale / to_halves;
   const auto p = static_cast<long>(padded);
   for (long z = -reach; z <= reach; ++z)
     for (long y = -reach; y <= reach; ++y)
@@ -114,14 +120,16 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
         const long fx = flip ? -x : x, fy = flip ? -y : y, fz = flip ? -z : z;
         const auto v = t(static_cast<std::size_t>(fx), static_cast<std::size_t>((fy + p) % p),
                          static_cast<std::size_t>((fz + p) % p)) *
-                       scale;
-        cube_[static_cast<std::size_t>(((z + centre_) * side_ + y + centre_) * width_ + x + 1)] =
-            flip ? std::conj(v) : v;
+                       to_halves;
+        const float parts[] = {v.real(), flip ? -v.imag() : v.imag()};
+        float_to_half(
+            parts, &cube_[static_cast<std::size_t>(2 * (((z + centre_) * side_ + y + centre_) * width_ + x + 1))], 2);
       }
 }
 
 void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::complex<float>* out) const {
-  // Two neighbouring coefficients at once, as four floats.
+  // Two neighbouring coefficients at once, as four numbers.
+  constexpr std::size_t kPair = 4;
   using Four = float __attribute__((vector_size(16)));
   const auto load = [](const float* p) {
     Four v;
@@ -130,13 +138,14 @@ void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::
   };
   const SliceAxes a(rotation, padding_);
   const auto c = static_cast<float>(centre_);
-  const auto* cube = reinterpret_cast<const float*>(cube_.data());
   const int row = static_cast<int>(2 * width_), plane = static_cast<int>(2 * width_ * side_);
-  // The cube is larger than the caches: where a block of pixels lies is computed first, and asked for, so that the
-  // loads do not wait for one another.
+  // The cube is larger than the caches: where a block of pixels lies is computed first, then all that it needs is
+  // fetched, so that the loads do not wait for one another.
   constexpr std::size_t kBlock = 64;
   int at[kBlock];
   float fx[kBlock], fy[kBlock], fz[kBlock], sign[kBlock];
+  std::uint16_t halves[4 * kPair * kBlock];
+  alignas(64) float values[4 * kPair * kBlock];
   for (std::size_t begin = 0; begin < pixels.size(); begin += kBlock) {
     const std::size_t count = std::min(kBlock, pixels.size() - begin);
     const float *kx = pixels.kx.data() + begin, *ky = pixels.ky.data() + begin;
@@ -151,13 +160,18 @@ void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::
       fz[i] = z - static_cast<float>(iz);
       at[i] = iz * plane + iy * row + 2 * ix;
     }
+    std::uint16_t* next = halves;
     for (std::size_t i = 0; i < count; ++i)
-      for (const int step : {0, row, plane, plane + row}) __builtin_prefetch(cube + at[i] + step);
+      for (const int step : {0, row, plane, plane + row}) {
+        std::memcpy(next, cube_.data() + at[i] + step, kPair * sizeof *next);
+        next += kPair;
+      }
+    half_to_float(halves, values, 4 * kPair * count);
     for (std::size_t i = 0; i < count; ++i) {
-      const float* p = cube + at[i];
-      const Four c00 = load(p), c10 = load(p + row), c01 = load(p + plane), c11 = load(p + plane + row);
+      const float* p = values + 4 * kPair * i;
+      const Four c00 = load(p), c10 = load(p + kPair), c01 = load(p + 2 * kPair), c11 = load(p + 3 * kPair);
       const Four c0 = c00 + fy[i] * (c10 - c00), c1 = c01 + fy[i] * (c11 - c01);
-      const Four v = c0 + fz[i] * (c1 - c0);
+      const Four v = unit_ * (c0 + fz[i] * (c1 - c0));
       out[begin + i] = {v[0] + fx[i] * (v[2] - v[0]), sign[i] * (v[1] + fx[i] * (v[3] - v[1]))};
     }
   }

@@ -29,7 +29,8 @@ Map image_from_slice(const SlicePixels& pixels, const std::complex<float>* slice
 void move_slice(const SlicePixels& pixels, double dx, double dy, std::complex<float>* slice);
 
 /// Slices by trilinear interpolation in a transform padded `padding`-fold; the map is
-/// divided by the interpolation's real-space envelope (sinc^2 per axis) beforehand, as RELION does.
+/// divided by the interpolation's real-space envelope (sinc^2 per axis) beforehand, as RELION does. The transform is
+/// kept in half floats (11 bits: 1e-4 of a coefficient): a slice waits for memory more than for arithmetic.
 class Projector {
  public:
   Projector(const Map& map, int padding, int radius);
@@ -38,7 +39,9 @@ class Projector {
  private:
   int padding_;
   long centre_, side_, width_;
-  std::vector<std::complex<float>> cube_;  // x from -1 on, width_ of them; y and z with frequency 0 at centre_
+  float unit_;  // of cube_
+  // Half floats, real and imaginary parts in turn; x from -1 on, width_ of them; y and z with frequency 0 at centre_.
+  std::vector<std::uint16_t> cube_;
 };
 
 /// Trilinear insertion of slices into unpadded B (data) and K (weight) arrays.

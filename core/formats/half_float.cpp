@@ -2,6 +2,10 @@
 
 #include <bit>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Both loops are compiled for several instruction sets; the loader picks one. Sanitizer
 // builds run before the resolvers may be called, so they get the baseline.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
@@ -12,9 +16,21 @@
 #endif
 
 namespace cryored {
+namespace {
+
+#if defined(__x86_64__)
+/// The processor's own conversion, eight at a time; returns how many were converted.
+__attribute__((target("avx,f16c"))) std::size_t convert_eights(const std::uint16_t* in, float* out, std::size_t count) {
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i))));
+  return i;
+}
+const bool has_f16c = __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+#endif
 
 CRYORED_CLONES
-void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
+void convert(const std::uint16_t* in, float* out, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t half = in[i];
     const std::uint32_t sign = (half & 0x8000u) << 16;
@@ -27,6 +43,16 @@ void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
     const std::uint32_t bits = exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : normal;
     out[i] = std::bit_cast<float>(bits | sign);
   }
+}
+
+}  // namespace
+
+void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
+  std::size_t done = 0;
+#if defined(__x86_64__)
+  if (has_f16c) done = convert_eights(in, out, count);
+#endif
+  convert(in + done, out + done, count - done);
 }
 
 CRYORED_CLONES

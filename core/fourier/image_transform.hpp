@@ -18,8 +18,7 @@ class ImageTransform {
   ImageTransform& operator=(const ImageTransform&) = delete;
 
   void forward(const float* image, std::complex<float>* half) const;
-  /// The half transform is used as scratch.
-  void inverse(std::complex<float>* half, float* image) const;
+  void inverse(const std::complex<float>* half, float* image) const;
 
  private:
   struct Plans;

@@ -7,6 +7,7 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/image_transform.hpp"
 
 namespace cryored {
 namespace {
@@ -95,6 +96,24 @@ TEST_P(FftSizes, MatchesTheDirectSumOfOneCoefficient) {
   sum /= static_cast<double>(map.size());
   EXPECT_NEAR(half(kx, ky, kz).real(), sum.real(), 1e-6);
   EXPECT_NEAR(half(kx, ky, kz).imag(), sum.imag(), 1e-6);
+}
+
+TEST(ImageTransform, IsTheTransformOfOneMap) {
+  for (const std::size_t box : {2u, 6u, 32u, 50u, 96u}) {
+    const ImageTransform transform(box);
+    const Map image = noise(box, box, 1, static_cast<unsigned>(box));
+    HalfTransform half(box / 2 + 1, box, 1);
+    transform.forward(image.data.data(), half.data.data());
+    const HalfTransform expected = forward(image), kept = half;
+    const auto area = static_cast<float>(box * box);
+    for (std::size_t i = 0; i < half.size(); ++i)
+      ASSERT_LT(std::abs(half.data[i] / area - expected.data[i]), 1e-6) << "box " << box;
+    Map back(box, box, 1);
+    transform.inverse(half.data.data(), back.data.data());
+    for (std::size_t i = 0; i < image.size(); ++i) ASSERT_NEAR(back.data[i] / area, image.data[i], 3e-6) << box;
+    for (std::size_t i = 0; i < half.size(); ++i)
+      ASSERT_EQ(half.data[i], kept.data[i]) << "inverse() changed its input";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FftSizes,

@@ -53,6 +53,27 @@ TEST(Projector, SliceIsTheSumAlongTheView) {
   EXPECT_LT(difference_from_sum(density_map(s, o), image_from_slice(pixels, slice.data(), 0, 0)), 0.05);
 }
 
+TEST(Projector, AnyGreyScale) {
+  const Map map = test_map();
+  const SlicePixels pixels = slice_pixels(map.nx, 15);
+  const Rotation view = rotation_from({20, 50, 80});
+  std::vector<std::complex<float>> expected(pixels.size()), slice(pixels.size());
+  Projector(map, 2, 15).slice(pixels, view, expected.data());
+  for (const float factor : {1e-12f, 1e9f}) {
+    Map scaled = map;
+    for (float& v : scaled.data) v *= factor;
+    Projector(scaled, 2, 15).slice(pixels, view, slice.data());
+    for (std::size_t i = 0; i < slice.size(); ++i)
+      ASSERT_LE(std::abs(slice[i] / factor - expected[i]),
+                1e-3f * std::abs(expected[i]) + 1e-6f * std::abs(expected[0]))
+          << factor;
+  }
+  Map empty = map;
+  empty.fill(0);
+  Projector(empty, 2, 15).slice(pixels, view, slice.data());
+  for (const auto& v : slice) ASSERT_EQ(v, std::complex<float>(0));
+}
+
 TEST(Projector, MoveIsAPhase) {
   const Map map = test_map();
   const SlicePixels pixels = slice_pixels(map.nx, 15);

@@ -59,7 +59,8 @@ TEST(SimulationRelion, ProjectionsAreThoseOfRelionProject) {
           power += std::norm(t(kx, ky, 0));
         }
     }
-    EXPECT_LT(std::sqrt(error / power), 1e-4) << (ctf ? "with CTF" : "without CTF");
+    EXPECT_LT(std::sqrt(error / power), 3e-4)  // the transform is kept in half floats
+        << (ctf ? "with CTF" : "without CTF");
   }
 }
 
