@@ -113,18 +113,21 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   const float to_halves = largest > 0 ? std::exp2(14 - std::floor(std::log2(largest))) : 1.f;
   unit_ = scale / to_halves;
   const auto p = static_cast<long>(padded);
-  for (long z = -reach; z <= reach; ++z)
-    for (long y = -reach; y <= reach; ++y)
-      for (long x = -1; x <= reach; ++x) {
-        const bool flip = x < 0;
-        const long fx = flip ? -x : x, fy = flip ? -y : y, fz = flip ? -z : z;
-        const auto v = t(static_cast<std::size_t>(fx), static_cast<std::size_t>((fy + p) % p),
-                         static_cast<std::size_t>((fz + p) % p)) *
-                       to_halves;
-        const float parts[] = {v.real(), flip ? -v.imag() : v.imag()};
-        float_to_half(
-            parts, &cube_[static_cast<std::size_t>(2 * (((z + centre_) * side_ + y + centre_) * width_ + x + 1))], 2);
-      }
+  const auto along = static_cast<std::size_t>(reach + 2);
+#pragma omp parallel for num_threads(threads()) schedule(static)
+  for (long z = -reach; z <= reach; ++z) {
+    std::vector<std::complex<float>> line(along);
+    for (long y = -reach; y <= reach; ++y) {
+      const auto row = [&](long ky, long kz) {
+        return &t(0, static_cast<std::size_t>((ky + p) % p), static_cast<std::size_t>((kz + p) % p));
+      };
+      line[0] = std::conj(row(-y, -z)[1]) * to_halves;
+      const std::complex<float>* values = row(y, z);
+      for (std::size_t x = 1; x < along; ++x) line[x] = values[x - 1] * to_halves;
+      float_to_half(reinterpret_cast<const float*>(line.data()),
+                    &cube_[static_cast<std::size_t>(2 * ((z + centre_) * side_ + y + centre_) * width_)], 2 * along);
+    }
+  }
 }
 
 void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::complex<float>* out) const {
