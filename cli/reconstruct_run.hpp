@@ -5,8 +5,8 @@
 
 #include "cli/denoise_library.hpp"
 #include "cli/options.hpp"
+#include "cli/reconstruct_intent.hpp"
 #include "cli/record.hpp"
-#include "core/reconstruct/reconstruct.hpp"
 #include "core/reconstruct/request.hpp"
 
 namespace cryored {
@@ -25,16 +25,6 @@ struct RunPlace {
   std::uint64_t memory_limit = 0;  ///< bytes that the denoiser may take, DenoiserOptions::memory_limit
   Json served_by;                  ///< for the record: the daemon and the request
 };
-
-/// What is known of a run before B and K are read: request, options and decision.
-struct RunIntent {
-  ReconstructRequest request;
-  RedOptions options;
-  ReconstructDecision decision;
-  std::string weights;  ///< file or "builtin:...", where the plan has a denoiser; else empty
-};
-/// `settings.arguments[0]` is the STAR file. Throws Error.
-RunIntent intend_reconstruction(const Settings& settings);
 
 /// Reads the request, reconstructs under `settings` (the options of cryored
 /// reconstruct), publishes the result map and the record. Throws Error; then no temporary and no partial

@@ -221,9 +221,10 @@ class Run {
     o.local_healpix_order = static_cast<int>(settings_.integer("local-healpix-order"));
     o.max_iterations = static_cast<int>(settings_.integer("max-iterations"));
     o.random_seed = static_cast<int>(settings_.integer("seed"));
-    // Processed images have a scale of their own.
+    // Processed images have a scale of their own. The start map is the structure, not seen through a CTF.
     o.extra = {"--firstiter_cc"};
     o.extra.insert(o.extra.end(), v.stack.options.begin(), v.stack.options.end());
+    if (methods_[variants_.size() - 1].ctf != CtfState::corrected) o.extra.push_back("--ctf_corrected_ref");
     const RunEnd end = run_relion(
         job, [&](const RunProgress& p) { line_.show(stage_, progress_text(p, o)); }, interrupted);
     if (end == RunEnd::cancelled) stop_interrupted();

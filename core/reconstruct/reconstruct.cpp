@@ -253,15 +253,20 @@ ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& 
         decision.plan.kind == Kind::image && options.prior != Choice::gaussian ? decision.plan.rule : "Gaussian prior";
     return decision;
   }
-  decision.confidence = choose_lambda(request, options, decision.resolution, decision.pixel_size);
   choose_symmetry(request, options, decision);
+  decide_lambda(request, options, decision);
+  return decision;
+}
+
+void decide_lambda(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision) {
+  decision.confidence = choose_lambda(request, options, decision.resolution, decision.pixel_size);
   const auto& shells = decision.confidence.per_shell;
   decision.needs_denoiser = std::any_of(shells.begin(), shells.end(), [](double v) { return v > 0; });
-  if (decision.needs_denoiser) return decision;
+  decision.why_not.clear();
+  if (decision.needs_denoiser) return;
   decision.why_not = decision.confidence.lambda > 0
                          ? "tau2 is 0 in every shell up to the current size, so that RELION's own rule holds"
                          : "lambda is 0 (" + decision.confidence.source + ")";
-  return decision;
 }
 
 ReconstructReport reconstruct(const ReconstructRequest& request, const RequestArrays& arrays, const RedOptions& options,

@@ -68,6 +68,9 @@ struct ReconstructDecision {
 /// Throws InputError when a denoiser is wanted and the pixel size is not found, UsageError for
 /// options out of range.
 ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& options);
+/// Lambda of a decision to denoise, once more: a table of confidence comes with the weights, and which weights serve
+/// depends on the resolution that the decision holds.
+void decide_lambda(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision);
 
 struct ReconstructReport {
   ReconstructDecision decision;

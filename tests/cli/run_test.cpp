@@ -160,6 +160,18 @@ TEST_F(RunTest, ConfidencePerShellNeedsATable) {
   files.write();
   expect_failure(call({"--confidence", "per-shell", "--device", "cpu", "--weights", random}),
                  {"random.crw", "confidence: found nothing", "Remedy: add it with cryored-calibrate"});
+  // One that only a later iteration would take must end this one already.
+  const std::filesystem::path choice = CRYORED_TEST_CHOICE_OF_WEIGHTS,
+                              folder = std::filesystem::path(scratch.path()) / "mixed";
+  std::filesystem::create_directory(folder);
+  std::filesystem::copy_file(choice / "denoiser-5.0A.crw", folder / "denoiser-5.0A.crw");
+  std::filesystem::copy_file(random, folder / "denoiser-3.0A.crw");
+  files.fsc_crossing = 16;
+  files.write();
+  Invocation asked = call({"--device", "cpu", "--confidence", "per-shell"}), automatic = call({"--device", "cpu"});
+  for (Invocation* invocation : {&asked, &automatic}) invocation->environment["CRYORED_WEIGHTS"] = folder;
+  expect_failure(asked, {"denoiser-3.0A.crw", "confidence: found nothing"});
+  EXPECT_EQ(run(automatic).code, 0);
 }
 
 TEST_F(RunTest, LambdaZeroIsTheGaussianMapAndLoadsNoNetwork) {
