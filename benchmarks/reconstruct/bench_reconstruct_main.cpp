@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "benchmarks/reconstruct/child_run.hpp"
 #include "benchmarks/reconstruct/request_files.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 
 namespace cryored {
@@ -128,13 +130,8 @@ int run(const Settings& settings) {
     throw SystemError(Problem{settings.text("relion"), "program", "missing", "RELION's program on PATH",
                               "install Debian's package relion, or name the program with --relion"});
   fs::path folder = settings.text("folder");
-  const bool temporary = folder.empty();
-  if (temporary) {
-    std::string name = (fs::temp_directory_path() / "cryored_bench_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr)
-      throw SystemError(Problem{name, "folder", "cannot be made", "a writable temporary folder", "pass --folder"});
-    folder = name;
-  }
+  std::optional<TemporaryFolder> temporary;
+  if (folder.empty()) folder = temporary.emplace().path();
   program = fs::absolute(program).string();
   folder = fs::absolute(folder);
   nlohmann::ordered_json json;
@@ -155,7 +152,6 @@ int run(const Settings& settings) {
     if (temporary) fs::remove_all(folder / fmt::format("box{}", what.box));
   }
   if (settings.flag("json")) std::cout << json.dump(1) << "\n";
-  if (temporary) fs::remove_all(folder);
   return 0;
 }
 

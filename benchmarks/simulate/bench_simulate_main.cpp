@@ -9,10 +9,12 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "benchmarks/reconstruct/child_run.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
 #include "simulation/imager.hpp"
@@ -72,13 +74,8 @@ int run(const Settings& settings) {
                                     : settings.arguments[0];
   set_threads(static_cast<int>(settings.integer("threads")));
   fs::path folder = settings.text("folder");
-  const bool temporary = folder.empty();
-  if (temporary) {
-    std::string name = (fs::temp_directory_path() / "cryored_bench_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr)
-      throw SystemError(Problem{name, "folder", "cannot be made", "a writable temporary folder", "pass --folder"});
-    folder = name;
-  }
+  std::optional<TemporaryFolder> temporary;
+  if (folder.empty()) folder = temporary.emplace().path();
   folder = fs::absolute(folder);
   ParticleOptions o;
   o.box = static_cast<std::size_t>(settings.integer("box"));
@@ -133,7 +130,6 @@ int run(const Settings& settings) {
                              {"relative_rms", rms}});
   }
   if (settings.flag("json")) std::cout << json.dump(1) << "\n";
-  if (temporary) fs::remove_all(folder);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 // A folder for files that nobody needs afterwards.
 
 #include <filesystem>
+#include <string>
 
 namespace cryored {
 
@@ -13,6 +14,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   const std::filesystem::path& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
 
  private:
   std::filesystem::path path_;

@@ -53,17 +53,6 @@ void add_blob(std::vector<double>& out, int box, int axes, const Vector& centre,
 
 }  // namespace
 
-TestFolder::TestFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "cryored_gaussian_XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder " + name);
-  path_ = name;
-}
-
-TestFolder::~TestFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 void write_particles(const std::filesystem::path& folder, int box, int count, double pixel_size) {
   std::mt19937 random(static_cast<unsigned>(box));
   std::normal_distribution<double> normal;
@@ -121,7 +110,7 @@ bool have_program(const std::string& name) {
   return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0;
 }
 
-int run_relion(const TestFolder& folder, const std::string& external, const std::string& command,
+int run_relion(const TemporaryFolder& folder, const std::string& external, const std::string& command,
                bool failure_expected) {
   const std::string log = folder / "log";
   const int status = std::system(("cd '" + folder.path().string() + "' && RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE='" +

@@ -5,21 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/temporary_folder.hpp"
+
 namespace cryored {
-
-/// A folder of the test's own, removed at the end.
-class TestFolder {
- public:
-  TestFolder();
-  ~TestFolder();
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Forty blobs seen from random directions, with noise of twice the image's standard deviation:
 /// `folder/particles.mrcs`, `folder/particles.star` (known angles, two random subsets; to be read from there) and, up
@@ -30,7 +18,7 @@ bool have_program(const std::string& name);
 
 /// Runs a shell command with RELION's external program set; standard output and error go to `folder/log`.
 /// Returns the exit status, and prints the log's end when it is not 0.
-int run_relion(const TestFolder& folder, const std::string& external, const std::string& command,
+int run_relion(const TemporaryFolder& folder, const std::string& external, const std::string& command,
                bool failure_expected = false);
 
 /// Appends the tau2 table that relion_reconstruct leaves out: falling with resolution ("full"), 0 from

@@ -17,7 +17,7 @@ namespace {
   if (!have_program(name)) GTEST_SKIP() << (name) << " is not installed (Debian package relion)"
 
 /// All requests in the folder whose name contains `part`, in order; each must have RELION's result.
-std::vector<std::string> requests(const TestFolder& folder, const std::string& part) {
+std::vector<std::string> requests(const TemporaryFolder& folder, const std::string& part) {
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
     const std::string path = entry.path().string(), suffix = "_external_reconstruct.star";
@@ -44,7 +44,7 @@ class KnownAngles : public testing::TestWithParam<Known> {};
 TEST_P(KnownAngles, RelionReconstruct) {
   REQUIRE_RELION("relion_reconstruct");
   const Known& c = GetParam();
-  TestFolder folder;
+  TemporaryFolder folder;
   write_particles(folder.path(), c.box, c.particles, 2);
   std::ostringstream command;
   command << "relion_reconstruct --i particles.star --o known.mrc --external_reconstruct --pad " << c.padding
@@ -95,7 +95,7 @@ TEST(Refinement, AutoRefineHalvesAndJoinedMap) {
   REQUIRE_RELION("relion_refine_mpi");
   REQUIRE_RELION("mpirun");
   for (const int padding : {1, 2}) {
-    TestFolder folder;
+    TemporaryFolder folder;
     write_particles(folder.path(), 32, 100, 2);
     // The first run is ended in its third iteration; the second one is told to converge from there, which
     // makes RELION join the halves.
@@ -134,7 +134,7 @@ TEST(Refinement, AutoRefineHalvesAndJoinedMap) {
 TEST(Refinement, Class3D) {
   REQUIRE_RELION("relion_refine");
   for (const int padding : {1, 2}) {
-    TestFolder folder;
+    TemporaryFolder folder;
     write_particles(folder.path(), 32, 150, 2);
     ASSERT_EQ(run_relion(folder, "relion_external_reconstruct",
                          "relion_refine --i particles.star --o " + (folder / "run") +
@@ -155,7 +155,7 @@ TEST(Refinement, Class3D) {
 TEST(Refinement, Class2D) {
   REQUIRE_RELION("relion_refine");
   for (const int padding : {1, 2}) {
-    TestFolder folder;
+    TemporaryFolder folder;
     write_particles(folder.path(), 64, 150, 2);
     ASSERT_EQ(run_relion(folder, "relion_external_reconstruct",
                          "relion_refine --i particles.star --o " + (folder / "run") +

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/fourier/grid.hpp"
 
 namespace cryored::testing {
@@ -15,22 +16,11 @@ namespace cryored::testing {
 /// A folder of its own for one test, removed at the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cryored_models_XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw SystemError("cannot make " + pattern);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-  std::string path() const { return path_.string(); }
+  std::string file(const std::string& name) const { return folder_ / name; }
+  std::string path() const { return folder_.path().string(); }
 
  private:
-  std::filesystem::path path_;
+  cryored::TemporaryFolder folder_;
 };
 
 /// Runs `action`, which must throw an E whose message contains every one of `parts`.
