@@ -13,6 +13,7 @@
 #include "cli/installation.hpp"
 #include "cli/phase_library.hpp"
 #include "cli/phase_methods.hpp"
+#include "cli/phase_optics_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
@@ -34,21 +35,10 @@ using Json = nlohmann::ordered_json;
 
 PhaseSceneOptions scene_options(const Settings& settings) {
   PhaseSceneOptions o;
-  o.box = static_cast<std::size_t>(settings.integer("box"));
-  if (o.box % 2) throw UsageError(Problem{"--box", "", std::to_string(o.box), "an even number of pixels", ""});
-  o.pixel_size = settings.number("pixel-size");
-  o.ctf.voltage = settings.number("voltage");
-  o.ctf.spherical_aberration = settings.number("cs");
-  o.ctf.amplitude_contrast = settings.number("amplitude-contrast");
-  std::tie(o.least_defocus, o.most_defocus) = number_pair(settings, "defocus");
-  if (o.least_defocus > o.most_defocus)
-    throw UsageError(Problem{"--defocus", "", settings.text("defocus"), "LOW:HIGH, the smaller one first", ""});
-  o.ice = settings.number("ice");
-  o.b_factor = settings.number("b-factor");
+  take_phase_optics(settings, o);
   o.views = static_cast<int>(settings.integer("views"));
   o.exposures = static_cast<int>(settings.integer("exposures"));
   o.blanks = static_cast<int>(settings.integer("blanks"));
-  o.seed = static_cast<std::uint64_t>(settings.integer("seed"));
   return o;
 }
 
@@ -410,14 +400,6 @@ CommandSpec specification() {
       tool_option("blanks", integer, "N", "2", 0, 400, "exposures of ice alone, for each view"),
       tool_option("other", path, "STRUCTURE", "",
                   "the wrong molecule for all structures; without it the next structure in the list"),
-      tool_option("box", integer, "N", "128", 16, 4096, "pixels, even"),
-      tool_option("pixel-size", number, "A", "1", 0.1, 20, "pixel size in A"),
-      tool_option("voltage", number, "KV", "200", 1, 2000, "acceleration voltage"),
-      tool_option("cs", number, "MM", "2", 0, 20, "spherical aberration"),
-      tool_option("amplitude-contrast", number, "Q", "0.1", 0, 0.99, "amplitude contrast"),
-      tool_option("defocus", text, "LOW:HIGH", "10000:10000", "in A, uniform over the views"),
-      tool_option("ice", number, "A", "300", 0, 1e5, "thickness of the ice"),
-      tool_option("b-factor", number, "B", "50", 0, 1000, "B factor of every atom in A^2"),
       tool_option("seed", integer, "N", "1", 0, 1e9, "of angles, defoci, ice and noise"),
       tool_option("weights", path, "FILE", "",
                   "pinn: its weights, a file or the name of one that cryored weights lists; without it phase-general, "
@@ -426,6 +408,11 @@ CommandSpec specification() {
       device_option(),
       threads_option(),
   };
+  PhaseSceneOptions usual;
+  usual.ctf.voltage = 200;
+  usual.ctf.spherical_aberration = 2;
+  const std::vector<OptionSpec> optics = phase_optics_specs(usual);
+  spec.options.insert(spec.options.begin() + 3, optics.begin(), optics.end());
   return spec;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/installation.hpp"
 #include "cli/phase_library.hpp"
 #include "cli/phase_methods.hpp"
+#include "cli/phase_optics_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
@@ -42,20 +43,9 @@ using Json = nlohmann::ordered_json;
 
 PhaseStackOptions stack_options(const Settings& settings) {
   PhaseStackOptions o;
-  o.box = static_cast<std::size_t>(settings.integer("box"));
-  if (o.box % 2) throw UsageError(Problem{"--box", "", std::to_string(o.box), "an even number of pixels", ""});
-  o.pixel_size = settings.number("pixel-size");
+  take_phase_optics(settings, o);
   o.count = static_cast<int>(settings.integer("count"));
-  o.ctf.voltage = settings.number("voltage");
-  o.ctf.spherical_aberration = settings.number("cs");
-  o.ctf.amplitude_contrast = settings.number("amplitude-contrast");
-  std::tie(o.least_defocus, o.most_defocus) = number_pair(settings, "defocus");
-  if (o.least_defocus > o.most_defocus)
-    throw UsageError(Problem{"--defocus", "", settings.text("defocus"), "LOW:HIGH, the smaller one first", ""});
-  o.ice = settings.number("ice");
-  o.b_factor = settings.number("b-factor");
   o.dose = settings.number("dose");
-  o.seed = static_cast<std::uint64_t>(settings.integer("seed"));
   return o;
 }
 
@@ -401,15 +391,7 @@ Command evaluate_phase_relion_command() {
       tool_option("methods", text, "LIST", "raw,wiener:10:100",
                   std::string(kPhaseMethodWords) + "; with commas between"),
       tool_option("count", integer, "N", "600", 20, 1e6, "particles"),
-      tool_option("box", integer, "N", "80", 16, 4096, "pixels, even"),
-      tool_option("pixel-size", number, "A", "2", 0.1, 20, "pixel size in A"),
       tool_option("dose", number, "E", "40", 0.01, 1e4, "electrons / A^2"),
-      tool_option("voltage", number, "KV", "300", 1, 2000, "acceleration voltage"),
-      tool_option("cs", number, "MM", "2.7", 0, 20, "spherical aberration"),
-      tool_option("amplitude-contrast", number, "Q", "0.1", 0, 0.99, "amplitude contrast"),
-      tool_option("defocus", text, "LOW:HIGH", "8000:18000", "in A, uniform"),
-      tool_option("ice", number, "A", "300", 0, 1e5, "thickness of the ice"),
-      tool_option("b-factor", number, "B", "50", 0, 1000, "B factor of every atom in A^2"),
       tool_option("seed", integer, "N", "1", 0, 1e9, "of everything that is drawn, RELION's too"),
       tool_option("classes", integer, "N", "8", 1, 1000, "2D classes"),
       tool_option("class-iterations", integer, "N", "10", 1, 200, "of the 2D classification"),
@@ -425,6 +407,8 @@ Command evaluate_phase_relion_command() {
       device_option(),
       threads_option(),
   };
+  const std::vector<OptionSpec> optics = phase_optics_specs(PhaseStackOptions());
+  spec.options.insert(spec.options.begin() + 3, optics.begin(), optics.end());
   return command;
 }
 
