@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 
 #include <functional>
+#include <numeric>
 #include <thread>
+#include <vector>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/sha256.hpp"
@@ -52,6 +54,19 @@ TEST_P(AtomicFileNaming, LeavesNothingWithoutCommit) {
 
 INSTANTIATE_TEST_SUITE_P(Both, AtomicFileNaming,
                          ::testing::Values(AtomicFile::Naming::at_the_end, AtomicFile::Naming::from_the_start));
+
+TEST(AtomicFile, LargeFilesInOddPieces) {
+  const TempFolder folder;  // 40 MB: pieces of it are sent to the disk while the rest is written
+  std::vector<std::uint32_t> values(10'000'000);
+  std::iota(values.begin(), values.end(), 0u);
+  const auto* bytes = reinterpret_cast<const char*>(values.data());
+  const std::size_t size = values.size() * sizeof values[0];
+  AtomicFile file(folder / "large");
+  for (std::size_t at = 0, piece = 1; at < size; at += piece, piece = std::min<std::size_t>(3 * piece + 7, 19'000'001))
+    file.write(bytes + at, std::min(piece, size - at));
+  file.commit();
+  EXPECT_TRUE(read_bytes(folder / "large") == std::string(bytes, size));
+}
 
 TEST(AtomicFile, ModeFollowsUmask) {
   const TempFolder folder;
