@@ -141,11 +141,12 @@ void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::
   };
   const SliceAxes a(rotation, padding_);
   const auto c = static_cast<float>(centre_);
-  const int row = static_cast<int>(2 * width_), plane = static_cast<int>(2 * width_ * side_);
+  const int side = static_cast<int>(side_);
+  const auto row = static_cast<std::size_t>(2 * width_), plane = row * static_cast<std::size_t>(side_);
   // The cube is larger than the caches: where a block of pixels lies is computed first, then all that it needs is
   // fetched, so that the loads do not wait for one another.
   constexpr std::size_t kBlock = 64;
-  int at[kBlock];
+  int row_of[kBlock], column_of[kBlock];  // an offset itself would not fit into an int from box 646 on
   float fx[kBlock], fy[kBlock], fz[kBlock], sign[kBlock];
   std::uint16_t halves[4 * kPair * kBlock];
   alignas(64) float values[4 * kPair * kBlock];
@@ -161,14 +162,17 @@ void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::
       fx[i] = x - static_cast<float>(ix);
       fy[i] = y - static_cast<float>(iy);
       fz[i] = z - static_cast<float>(iz);
-      at[i] = iz * plane + iy * row + 2 * ix;
+      row_of[i] = iz * side + iy;
+      column_of[i] = 2 * ix;
     }
     std::uint16_t* next = halves;
-    for (std::size_t i = 0; i < count; ++i)
-      for (const int step : {0, row, plane, plane + row}) {
-        std::memcpy(next, cube_.data() + at[i] + step, kPair * sizeof *next);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint16_t* at = cube_.data() + static_cast<std::size_t>(row_of[i]) * row + column_of[i];
+      for (const std::size_t step : {std::size_t{0}, row, plane, plane + row}) {
+        std::memcpy(next, at + step, kPair * sizeof *next);
         next += kPair;
       }
+    }
     half_to_float(halves, values, 4 * kPair * count);
     for (std::size_t i = 0; i < count; ++i) {
       const float* p = values + 4 * kPair * i;
