@@ -227,16 +227,19 @@ void WatchedRequest::follow(double now) {
 
 /// Hands the request on to whichever daemon takes it next.
 void WatchedRequest::give_up(const std::string& why) {
+  // The answer before the end of the computation: a caller that follows upon that end removes what it finds, and
+  // nobody would remove an answer that came later.
+  if (generation_ >= 0) {
+    answer_.state = "left";
+    answer_.note = why;
+    write_answer(0);
+    note("watch.left", {{"why", why}});
+    generation_ = -1;
+    unwritten_ = false;
+  }
   if (ticket_ != 0) context_.queue.cancel(ticket_);
   ticket_ = 0;
   mailbox_.reset();
-  if (generation_ < 0) return;
-  answer_.state = "left";
-  answer_.note = why;
-  write_answer(0);
-  note("watch.left", {{"why", why}});
-  generation_ = -1;
-  unwritten_ = false;
 }
 
 void WatchedRequest::answer_error(const std::string& message, int exit, double now) {
