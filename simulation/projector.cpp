@@ -109,8 +109,8 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   cube_.assign(static_cast<std::size_t>(2 * side_ * side_ * width_), 0);
   float largest = 0;
   for (const auto& v : t.data) largest = std::max({largest, std::abs(v.real()), std::abs(v.imag())});
-  // A power of two below the largest half float: far weaker coefficients keep their digits, too.
-  const float to_halves = largest > 0 ? std::exp2(14 - std::floor(std::log2(largest))) : 1.f;
+  // A power of two below the largest half float: far weaker coefficients keep their digits, too. Itself a float.
+  const float to_halves = largest > 0 ? std::exp2(std::min(126.f, 14 - std::floor(std::log2(largest)))) : 1.f;
   unit_ = scale / to_halves;
   const auto p = static_cast<long>(padded);
   const auto along = static_cast<std::size_t>(reach + 2);

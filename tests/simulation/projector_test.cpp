@@ -61,7 +61,7 @@ TEST(Projector, AnyGreyScale) {
   Projector(map, 2, 15).slice(pixels, view, expected.data());
   float largest = 0;
   for (const auto& v : expected) largest = std::max(largest, std::abs(v));
-  for (const float factor : {1e-12f, 1e9f}) {
+  for (const float factor : {1e-34f, 1e-12f, 1e9f}) {
     Map scaled = map;
     for (float& v : scaled.data) v *= factor;
     Projector(scaled, 2, 15).slice(pixels, view, slice.data());
