@@ -14,7 +14,6 @@
 #include "cli/phase_optics_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
-#include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"

@@ -31,7 +31,8 @@ TEST(SymmetriseRelion, SameHandAsRelionHelixToolbox) {
   const TemporaryFolder folder;
   const Map map = blobs(64, 3, 6);
   write_mrc(folder / "in.mrc", map, 2.0);
-  ASSERT_EQ(run_program("relion_helix_toolbox --impose --i " + (folder / "in.mrc") + " --o " + (folder / "out.mrc") +
+  ASSERT_EQ(run_program("cd '" + folder.path().string() + "' && relion_helix_toolbox --impose --i " +
+                        (folder / "in.mrc") + " --o " + (folder / "out.mrc") +
                         " --cyl_outer_diameter 110 --angpix 2 --rise 6 --twist 25 --z_percentage 0.2"),
             0);
   // An imposed helix keeps its own step, and only its own.
