@@ -50,7 +50,9 @@ TrainOptions::Denoise denoise_task_options(const Settings& settings) {
   read_choice(settings, "down", o.network.down);
   read_choice(settings, "up", o.network.up);
   o.network.residual_blocks = settings.flag("residual-blocks");
+  o.network.mask_head = settings.flag("mask-head");
   o.network.deviation = settings.text("inputs") == "map,deviation";
+  o.network.in_channels = settings.text("inputs") == "map,fsc" ? 2 : 1;
   o.network.check();
   const std::string target = settings.text("target");
   o.target = target == "fsc" ? DenoiseTarget::fsc : target == "cref" ? DenoiseTarget::cref : DenoiseTarget::sharp;
@@ -102,9 +104,10 @@ std::vector<OptionSpec> task_option_specs() {
                     "denoise: what the output shall be: sharp, the truth cut at the input's shell; fsc, that times the "
                     "half-map FSC, as Kimanius et al. do; cref, that times sqrt(2 FSC / (1 + FSC))"),
       tool_option("turn", flag, "", "yes", "denoise: augment by the 24 rotations of the cube"),
-      choice_option("inputs", "LIST", "map", {"map", "map,deviation"},
+      choice_option("inputs", "LIST", "map", {"map", "map,deviation", "map,fsc"},
                     "denoise: channels of the network; deviation: the map's standard deviation over 5^3 voxels around "
-                    "each, which the network computes itself"),
+                    "each, which the network computes itself; fsc: the map times sqrt(2 FSC / (1 + FSC)) of the "
+                    "half-maps"),
       choice_option("norm", "N", "instance", {"instance", "group", "none"},
                     "denoise: normalisation; group: of 8 channels"),
       choice_option("activation", "A", "silu", {"silu", "relu", "leaky-relu"}, "denoise: activation function"),
@@ -114,6 +117,8 @@ std::vector<OptionSpec> task_option_specs() {
                     "denoise: back by a transposed convolution or by interpolation"),
       tool_option("residual-blocks", flag, "", "no",
                   "denoise: each level adds its first convolution's output to its own"),
+      tool_option("mask-head", flag, "", "no",
+                  "denoise: a second output multiplies the first: it can empty the solvent"),
       tool_option("structures", path, "PATH", "",
                   "pinn: PDB or mmCIF file, or a folder of them, of which one in ten (by name) is held out (required)"),
       tool_option("held-out", path, "PATH", "",

@@ -94,8 +94,9 @@ UNet3dImpl::UNet3dImpl(const UNetConfig& config) : config_(config) {
       up_.push_back(register_module("up" + n, convolution(high, low, 1, 1, true).ptr()));
     decoder_.push_back(register_module("decoder" + n, level(2 * low, l)));
   }
-  last_weight_ = register_parameter("last_weight", torch::zeros({1, config_.channels(0), 1, 1, 1}));
-  last_bias_ = register_parameter("last_bias", torch::zeros({1}));
+  last_weight_ =
+      register_parameter("last_weight", torch::zeros({config_.out_channels(), config_.channels(0), 1, 1, 1}));
+  last_bias_ = register_parameter("last_bias", torch::zeros({config_.out_channels()}));
   torch::NoGradGuard no_grad;
   for (auto& parameter : named_parameters())
     if (parameter.key().ends_with("weight") && parameter.key() != "last_weight")
@@ -148,8 +149,9 @@ torch::Tensor UNet3dImpl::correction(const torch::Tensor& input) {
 }
 
 torch::Tensor UNet3dImpl::forward(const torch::Tensor& input) {
-  torch::Tensor change = correction(input);  // checks the shape first
-  return input.narrow(1, 0, 1) + change.to(input.scalar_type());
+  const torch::Tensor change = correction(input).to(input.scalar_type());  // checks the shape first
+  const torch::Tensor sum = input.narrow(1, 0, 1) + change.narrow(1, 0, 1);
+  return config_.mask_head ? sum * (2 * torch::sigmoid(change.narrow(1, 1, 1))) : sum;
 }
 
 }  // namespace cryored

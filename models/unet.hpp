@@ -11,12 +11,11 @@
 
 namespace cryored {
 
-/// Residual 3D U-Net: output = channel 0 of the input + correction(input).
-/// With config.deviation the network itself makes the further channel from channel 0, in the input's dtype.
-/// Arrays are [batch, channel, z, y, x], x fastest, as in Map; edges are multiples
-/// of config.multiple(); a block of edge multiple() has one voxel at the lowest level,
-/// which norm "instance" cannot use: it needs twice that.
-/// The correction's last convolution starts at zero, so a new network is the identity.
+/// Residual 3D U-Net: output = channel 0 of the input + correction(input); with config.mask_head times a factor from 0
+/// to 2 for each voxel. With config.deviation the network itself makes the further channel from channel 0, in the
+/// input's dtype. Arrays are [batch, channel, z, y, x], x fastest, as in Map; edges are multiples of config.multiple();
+/// a block of edge multiple() has one voxel at the lowest level, which norm "instance" cannot use: it needs twice that.
+/// The last convolution starts at zero, so a new network is the identity.
 class UNet3dImpl : public torch::nn::Module {
  public:
   /// Throws UsageError when the config is out of range.
@@ -27,7 +26,8 @@ class UNet3dImpl : public torch::nn::Module {
   /// sum is made in the input's. Throws UsageError when the shape does not fit.
   torch::Tensor forward(const torch::Tensor& input);
 
-  /// What forward() adds to channel 0.
+  /// The last convolution's output, [N, config.out_channels(), z, y, x]: channel 0 is what forward() adds to channel 0
+  /// of the input, channel 1 the mask's.
   torch::Tensor correction(const torch::Tensor& input);
 
   const UNetConfig& config() const { return config_; }

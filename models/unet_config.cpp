@@ -95,13 +95,14 @@ std::string UNetConfig::name() const {
   if (down != standard.down) s += std::string("-") + to_string(down);
   if (up != standard.up) s += std::string("-") + to_string(up);
   if (residual_blocks) s += "-res";
+  if (mask_head) s += "-mask";
   return s;
 }
 
 double unet_flop(const UNetConfig& config, std::int64_t nx, std::int64_t ny, std::int64_t nz) {
   config.check();
   const double voxels = static_cast<double>(nx) * static_cast<double>(ny) * static_cast<double>(nz);
-  double flop = 2.0 * config.channels(0) * voxels;  // the last 1^3 convolution
+  double flop = 2.0 * config.out_channels() * config.channels(0) * voxels;  // the last 1^3 convolution
   each_convolution(config, [&](int kernel, int in, int out, int level, bool) {
     flop += 2.0 * kernel * in * out * voxels / static_cast<double>(std::int64_t{1} << (3 * level));
   });
@@ -110,7 +111,7 @@ double unet_flop(const UNetConfig& config, std::int64_t nx, std::int64_t ny, std
 
 std::int64_t unet_parameters(const UNetConfig& config) {
   config.check();
-  std::int64_t count = config.channels(0) + 1;
+  std::int64_t count = config.out_channels() * (config.channels(0) + 1);
   each_convolution(config, [&](int kernel, int in, int out, int, bool normed) {
     count += static_cast<std::int64_t>(kernel) * in * out;
     // A normalised convolution has the norm's weight and bias, any other its own bias.

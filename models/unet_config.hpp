@@ -32,6 +32,9 @@ struct UNetConfig {
   Down down = Down::max_pool;
   Up up = Up::transposed;
   bool residual_blocks = false;  ///< adds the first convolution's output to the level's output
+  /// A second output of the last convolution, through 2 / (1 + exp(-m)), multiplies map + correction: 1 at the start, 0
+  /// where the network finds nothing but solvent.
+  bool mask_head = false;
 
   bool operator==(const UNetConfig&) const = default;
 
@@ -39,6 +42,7 @@ struct UNetConfig {
   int multiple() const { return 1 << (levels - 1); }
   /// Channels at level 0 .. levels - 1.
   int channels(int level) const;
+  int out_channels() const { return mask_head ? 2 : 1; }
   /// Channels that the first convolution reads.
   int first_channels() const { return in_channels + (deviation ? 1 : 0); }
   /// Throws UsageError when a field is out of range.

@@ -15,18 +15,20 @@ namespace {
 using namespace weights_format;
 
 nlohmann::json architecture_json(const UNetConfig& c) {
-  return {{"type", kDenoiserType},
-          {"levels", c.levels},
-          {"width", c.width},
-          {"width_cap", c.width_cap},
-          {"in_channels", c.in_channels},
-          {"deviation", c.deviation},
-          {"convs_per_level", c.convs_per_level},
-          {"norm", to_string(c.norm)},
-          {"activation", to_string(c.activation)},
-          {"down", to_string(c.down)},
-          {"up", to_string(c.up)},
-          {"residual_blocks", c.residual_blocks}};
+  nlohmann::json json = {{"type", kDenoiserType},
+                         {"levels", c.levels},
+                         {"width", c.width},
+                         {"width_cap", c.width_cap},
+                         {"in_channels", c.in_channels},
+                         {"deviation", c.deviation},
+                         {"convs_per_level", c.convs_per_level},
+                         {"norm", to_string(c.norm)},
+                         {"activation", to_string(c.activation)},
+                         {"down", to_string(c.down)},
+                         {"up", to_string(c.up)},
+                         {"residual_blocks", c.residual_blocks}};
+  if (c.mask_head) json["mask_head"] = true;  // not named otherwise: the digests of older networks stay
+  return json;
 }
 
 [[noreturn]] void refuse(const std::string& field, const std::string& found, const std::string& allowed) {

@@ -98,6 +98,7 @@ UNetConfig read_architecture(const nlohmann::json& json, const std::string& wher
   f.choice("down", c.down);
   f.choice("up", c.up);
   c.residual_blocks = f.flag("residual_blocks");
+  c.mask_head = json.contains("mask_head") && f.flag("mask_head");  // older files do not have it
   try {
     c.check();
   } catch (const UsageError& e) {

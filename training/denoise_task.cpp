@@ -67,7 +67,7 @@ class HalfMapPairs : public ExampleSource {
   Tensors draw(const Draw& d) const override {
     return tensors_of(training.augmented(d.seed, static_cast<std::uint64_t>(d.step),
                                          static_cast<std::uint64_t>(d.step * d.batch + d.index), options.turn),
-                      options.target);
+                      options.network.in_channels, options.target);
   }
 
   nlohmann::json description() const override {

@@ -38,8 +38,12 @@ std::vector<float> target_filter(DenoiseTarget target, const std::vector<float>&
   return filter;
 }
 
-std::vector<Tensor> tensors_of(const Example& example, DenoiseTarget target) {
-  return {tensor_of(example.input), tensor_of(example.target), torch::tensor(static_cast<std::int64_t>(example.cut)),
+std::vector<Tensor> tensors_of(const Example& example, int channels, DenoiseTarget target) {
+  Tensor input = tensor_of(example.input);
+  if (channels > 1)
+    input = torch::cat(
+        {input, tensor_of(multiply_shells(example.input, target_filter(DenoiseTarget::cref, example.half_fsc)))});
+  return {input, tensor_of(example.target), torch::tensor(static_cast<std::int64_t>(example.cut)),
           torch::tensor(target_filter(target, example.half_fsc))};
 }
 
@@ -87,7 +91,7 @@ Validation validate(UNet3dImpl& network, const std::vector<Example>& examples, S
   std::vector<double> change(largest / 2 + 2), count(largest / 2 + 2);
   double shells = 0;
   for (const auto& e : examples) {
-    const auto parts = tensors_of(e);
+    const auto parts = tensors_of(e, network.config().in_channels);
     const auto box = e.input.nx;
     const Tensor output = network.forward(parts[0].unsqueeze(0).to(device));
     v.loss +=

@@ -26,8 +26,11 @@ struct Validation {
 /// What the target keeps of the truth in shells 0 .. box/2, by the half-map FSC; an FSC below 0 counts as 0.
 std::vector<float> target_filter(DenoiseTarget target, const std::vector<float>& half_fsc);
 
-/// An example as the network takes it: maps [1, z, y, x], the cut in shells as a scalar, the target's filter [shells].
-std::vector<torch::Tensor> tensors_of(const Example& example, DenoiseTarget target = DenoiseTarget::sharp);
+/// An example as a network of `channels` inputs takes it: maps [channels, z, y, x] and [1, z, y, x], the cut in shells
+/// as a scalar, the target's filter [shells]. The second channel is the map times sqrt(2 FSC / (1 + FSC)) of the
+/// half-maps.
+std::vector<torch::Tensor> tensors_of(const Example& example, int channels,
+                                      DenoiseTarget target = DenoiseTarget::sharp);
 
 /// Squared error relative to the (sharp) truth's power, half over the whole map and half as the mean
 /// over shells 1 .. cut - 1. The first alone would train little but the strong low-resolution

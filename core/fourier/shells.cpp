@@ -101,6 +101,16 @@ std::vector<double> shell_power(const HalfTransform& a) {
   return power;
 }
 
+Map multiply_shells(const Map& map, const std::vector<float>& factors) {
+  check_cubic(map, "filter");
+  HalfTransform t = forward(map), filtered(t.nx, t.ny, t.nz);
+  filtered.fill(0);
+  for_each_in_shells(t, [&](std::size_t shell, std::size_t i) {
+    if (shell < factors.size()) filtered.data[i] = t.data[i] * factors[shell];
+  });
+  return inverse(std::move(filtered), map.nx);
+}
+
 double crossing_shell(const std::vector<double>& curve, double threshold) {
   for (std::size_t s = 1; s < curve.size(); ++s) {
     if (curve[s] >= threshold) continue;

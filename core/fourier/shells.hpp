@@ -17,6 +17,9 @@ std::vector<double> fsc(const HalfTransform& a, const HalfTransform& b);
 /// Mean power |F|^2 per shell, 0 .. N/2, of forward()'s coefficients.
 std::vector<double> shell_power(const HalfTransform& a);
 
+/// The map (or image) with the coefficients of shell s multiplied by factors[s]; shells without a factor become zero.
+Map multiply_shells(const Map& map, const std::vector<float>& factors);
+
 /// First downward crossing of `threshold`, shell > 0, linearly interpolated between
 /// shells; the last shell when the curve never falls below; 0 when shells 0 and 1 lie
 /// below already (nothing agrees). Returns a fractional shell index.

@@ -35,6 +35,8 @@ residual-blocks --residual-blocks
 strided --down strided
 trilinear --up trilinear
 deviation --inputs map,deviation
+fsc-input --inputs map,fsc
+mask-head --mask-head
 target-fsc --target fsc
 target-cref --target cref
 loss-map --loss map

@@ -95,6 +95,20 @@ TEST(ShellPower, OfAPlaneWaveLiesInItsShell) {
   }
 }
 
+TEST(MultiplyShells, ScalesEachShellAndClearsTheRest) {
+  const Map map = noise(16, 6);
+  const std::vector<float> factors{1, 0.5f, 2, 0, 0.25f};
+  const HalfTransform before = forward(map), after = forward(multiply_shells(map, factors));
+  const auto power = shell_power(before), left = shell_power(after);
+  for (std::size_t s = 0; s < power.size(); ++s) {
+    const double f = s < factors.size() ? factors[s] : 0;
+    EXPECT_NEAR(left[s], f * f * power[s], 1e-6 * power[s]) << "shell " << s;
+  }
+  for (std::size_t i = 0; i < before.size(); ++i)  // phases stay: real factors, none negative
+    EXPECT_GE((std::conj(before.data[i]) * after.data[i]).real(), -1e-9);
+  EXPECT_THROW(multiply_shells(Map(16, 16, 8), factors), InputError);
+}
+
 TEST(Crossing, IsTheFirstAndInterpolated) {
   EXPECT_DOUBLE_EQ(crossing_shell({1, 0.9, 0.5, 0.1, 0.6, 0.0}, 0.3), 2.5);
   EXPECT_DOUBLE_EQ(crossing_shell({1, 0.9, 0.8}, 0.143), 2);     // never falls

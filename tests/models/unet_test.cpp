@@ -27,6 +27,7 @@ std::vector<UNetConfig> variants() {
   all.push_back(c), all.back().down = Down::strided;
   all.push_back(c), all.back().up = Up::trilinear;
   all.push_back(c), all.back().residual_blocks = true;
+  all.push_back(c), all.back().mask_head = true;
   all.push_back(c), all.back().in_channels = 2;
   all.push_back(c), all.back().deviation = true;
   all.push_back(c), all.back().width_cap = 16;
@@ -131,6 +132,22 @@ TEST(UNet, DeviationChannelIsASecondInput) {
   for (std::size_t i = 0; i < to.size(); ++i) to[i].copy_(from[i]);
   const auto x = torch::randn({1, 1, 8, 8, 8});
   EXPECT_TRUE(torch::equal(own->forward(x), given->forward(torch::cat({x, local_deviation(x)}, 1))));
+}
+
+TEST(UNet, MaskHeadMultipliesTheOutput) {
+  torch::NoGradGuard no_grad;
+  UNetConfig config;
+  config.levels = 2;
+  config.width = 8;
+  config.mask_head = true;
+  UNet3d network = testing::random_network(config, 6);
+  const auto x = torch::randn({1, 1, 8, 8, 8});
+  const auto heads = network->correction(x);
+  ASSERT_EQ(heads.size(1), 2);
+  const auto factor = 2 / (1 + torch::exp(-heads.narrow(1, 1, 1)));
+  EXPECT_TRUE(torch::allclose(network->forward(x), (x + heads.narrow(1, 0, 1)) * factor, 1e-5, 1e-6));
+  network->named_parameters()["last_bias"][1] = -100;  // nothing but solvent
+  EXPECT_LT(network->forward(x).abs().max().item<float>(), 1e-6);
 }
 
 TEST(UNet, ShapesThatDoNotFitAreNamed) {

@@ -70,7 +70,7 @@ TEST(ShellLoss, IsTheRatioOfSumsOverShells) {
         ratios += s.error[i] / (s.power[i] + 1e-6 * power);
       map += error / power / 2;
       shells += ratios / (e.cut - 1) / 2;
-      const auto tensors = tensors_of(e, target);
+      const auto tensors = tensors_of(e, 1, target);
       for (std::size_t i = 0; i < 4; ++i) parts[i].push_back(tensors[i]);
     }
     std::vector<torch::Tensor> batch;
@@ -82,6 +82,22 @@ TEST(ShellLoss, IsTheRatioOfSumsOverShells) {
     EXPECT_NEAR(loss(DenoiseLoss::shells), shells, 1e-4 * shells);
     EXPECT_NEAR(loss(DenoiseLoss::both), (map + shells) / 2, 1e-4 * (map + shells));
   }
+}
+
+TEST(DenoiseInput, SecondChannelIsTheMapAsTheHalfMapsAgree) {
+  const TrainingPair pair = test::blobs(4).front();
+  const Example e{pair.input, pair.target, pair.cut, 8, {1, 1, 0.8f, 0.5f, 0.2f, -0.1f, 0.3f, 0, 0, 0, 0, 0, 0}};
+  EXPECT_EQ(tensors_of(e, 1)[0].size(0), 1);
+  const torch::Tensor input = tensors_of(e, 2)[0];
+  ASSERT_EQ(input.size(0), 2);
+  Map second(24, 24, 24);
+  std::copy_n(input[1].contiguous().data_ptr<float>(), second.size(), second.data.data());
+  const auto before = shell_power(forward(e.input)), after = shell_power(forward(second));
+  for (std::size_t s = 0; s < before.size(); ++s) {
+    const double fsc = std::max(0.f, e.half_fsc[s]);
+    EXPECT_NEAR(after[s], before[s] * 2 * fsc / (1 + fsc), 1e-5 * before[s] + 1e-12) << "shell " << s;
+  }
+  EXPECT_TRUE(torch::equal(input[0], tensors_of(e, 1)[0][0]));
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ TEST_F(Training, EveryOptionOfTheNetworkIsServed) {
   network.activation = Activation::leaky_relu;
   network.down = Down::strided;
   network.up = Up::trilinear;
-  network.residual_blocks = network.deviation = true;
+  network.residual_blocks = network.deviation = network.mask_head = true;
   o.denoise.target = DenoiseTarget::cref;
   o.denoise.loss = DenoiseLoss::shells;
   o.denoise.turn = false;
