@@ -18,11 +18,10 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
-#include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
-#include "core/report/plot.hpp"
+#include "evaluation/cell.hpp"
 #include "evaluation/phase_page.hpp"
-#include "evaluation/phase_relion.hpp"
+#include "evaluation/phase_relion_page.hpp"
 #include "evaluation/phase_stack.hpp"
 #include "evaluation/refine_page.hpp"
 #include "evaluation/relion_run.hpp"
@@ -64,21 +63,6 @@ Json to_json(const PhaseStackOptions& o, const std::string& structure) {
           {"seed", o.seed}};
 }
 
-/// One stack, classified and refined.
-struct Variant {
-  PhaseVariant stack;
-  std::string title;
-  Class2dScore classes;
-  std::string end;
-  RefinementScore refined;
-  RawMapScore raw_map;
-  double seconds = 0;
-};
-
-Json to_json(const MapScore& m) {
-  return {{"fsc_0.5_A", m.resolution}, {"fsc_0.5_masked_A", m.resolution_masked}, {"fsc", m.fsc}};
-}
-
 class Run {
  public:
   explicit Run(const Settings& settings)
@@ -118,7 +102,8 @@ class Run {
       stop_interrupted();
     write();
     line_.finish();
-    std::cout << format_text_table(table()) << "page: " << (out_ / "index.html").string() << std::endl;
+    std::cout << format_text_table(phase_relion_table(variants_, known_)) << "page: " << (out_ / "index.html").string()
+              << std::endl;
     return 0;
   }
 
@@ -149,8 +134,10 @@ class Run {
 
   void process(NamedPhaseMethod& m) {
     stage("cryored phase, " + m.word);
-    Variant v;
+    PhaseRelionResult v;
     v.title = m.word == "raw" ? "raw images" : phase_method_title(m.word);
+    v.method = m.method->description();
+    v.weights_sha256 = m.weights_sha256;
     v.stack.name = m.word;
     if (m.ctf != CtfState::corrected) v.stack.options = {"--ctf"};
     if (m.ctf == CtfState::flipped) v.stack.options.push_back("--ctf_phase_flipped");
@@ -180,8 +167,20 @@ class Run {
     if (!fs::exists(stack.star) || !fs::exists(fs::path(o.output) / stack.stack)) run_phase(o, *m.method);
   }
 
+  /// What RELION has made in a folder is taken over only if it was asked for the same.
+  void hold_job_to(const std::string& part, const Json& wanted, const Json& changeable) const {
+    const std::string asked = folder(part) + ".json";
+    fs::create_directories(fs::path(asked).parent_path());
+    if (fs::exists(folder(part)) && !fs::exists(asked))
+      throw InputError(Problem{folder(part), "options of RELION", "not recorded, as by older versions",
+                               asked + " beside it",
+                               "remove " + (out_ / methods_[variants_.size() - 1].file_name()).string() +
+                                   " and run the same command again"});
+    hold_to_options(asked, wanted.dump(), changeable.dump());
+  }
+
   void classify() {
-    Variant& v = variants_.back();
+    PhaseRelionResult& v = variants_.back();
     stage("2D classes, " + v.title);
     Class2dOptions o;
     o.classes = static_cast<int>(settings_.integer("classes"));
@@ -189,14 +188,21 @@ class Run {
     o.threads = threads_;
     o.random_seed = static_cast<int>(settings_.integer("seed"));
     o.diameter = diameter_;
+    hold_job_to("class2d",
+                {{"classes", o.classes},
+                 {"random_seed", o.random_seed},
+                 {"particle_diameter_A", o.diameter},
+                 {"relion_options", v.stack.options}},
+                {{"iterations", o.iterations}});
     if (!run_class2d(
             v.stack, o, folder("class2d"), [&](const std::string& text) { line_.show(stage_, text); }, interrupted))
       stop_interrupted();
+    v.averages = (fs::path(folder("class2d")) / fmt::format("run_it{:03}_classes.mrcs", o.iterations)).string();
     v.classes = score_class2d(folder("class2d"), o.iterations, v.stack, truth_);
   }
 
   void refine() {
-    Variant& v = variants_.back();
+    PhaseRelionResult& v = variants_.back();
     stage("3D refinement, " + v.title);
     RelionJob job;
     job.folder = folder("refine");
@@ -214,6 +220,11 @@ class Run {
     o.extra = {"--firstiter_cc"};
     o.extra.insert(o.extra.end(), v.stack.options.begin(), v.stack.options.end());
     if (methods_[variants_.size() - 1].ctf != CtfState::corrected) o.extra.push_back("--ctf_corrected_ref");
+    RelionJob endless = job;
+    endless.options.max_iterations = 0;
+    Json words = Json::array();
+    for (const std::string& word : relion_command(endless, {})) words.push_back(without_folders(word));
+    hold_job_to("refine", {{"command", words}}, {{"max_iterations", o.max_iterations}});
     const RunEnd end = run_relion(
         job, [&](const RunProgress& p) { line_.show(stage_, progress_text(p, o)); }, interrupted);
     if (end == RunEnd::cancelled) stop_interrupted();
@@ -225,7 +236,7 @@ class Run {
   }
 
   void reconstruct() {
-    Variant& v = variants_.back();
+    PhaseRelionResult& v = variants_.back();
     stage("raw images in the poses of " + v.title);
     const std::string refined = folder("refine");
     const auto joined = joined_result(refined);
@@ -235,37 +246,6 @@ class Run {
     if (!reconstruct_raw(star, folder("map"), "map", truth_, v.raw_map, interrupted)) stop_interrupted();
   }
 
-  ReportTable table() const {
-    ReportTable t;
-    t.columns = {"images",
-                 "classes: FRC 0.5 (A)",
-                 "classes: area",
-                 "spread in a class (deg)",
-                 "angular error, median (deg)",
-                 "under 10 deg (%)",
-                 "raw map: FSC 0.5 to truth (A)",
-                 "in mask (A)",
-                 "its half-maps, FSC 0.143 (A)",
-                 "RELION's half-maps, FSC 0.143 (A)",
-                 "iterations",
-                 "minutes"};
-    for (const Variant& v : variants_) {
-      if (v.refined.iterations.empty()) continue;
-      t.rows.push_back({v.title, format_number(v.classes.resolution, 1), format_number(v.classes.area, 3),
-                        format_number(v.classes.spread, 0), format_number(v.refined.angle_median, 1),
-                        format_number(100 * v.refined.angle_share_within_10, 0),
-                        format_number(v.raw_map.map.resolution, 1), format_number(v.raw_map.map.resolution_masked, 1),
-                        format_number(v.raw_map.half_map_resolution, 1),
-                        format_number(v.refined.final_half_map_resolution, 1),
-                        std::to_string(v.refined.iterations.back().iteration), format_number(v.seconds / 60, 1)});
-    }
-    if (!known_.map.fsc.empty())
-      t.rows.push_back({"known poses", "-", "-", "-", "0", "100", format_number(known_.map.resolution, 1),
-                        format_number(known_.map.resolution_masked, 1), format_number(known_.half_map_resolution, 1),
-                        "-", "-", "-"});
-    return t;
-  }
-
   void write() const {
     const BuildInfo build = build_info();
     Json json = {{"schema", "cryored-phase-relion"},
@@ -273,27 +253,8 @@ class Run {
                  {"program", {{"version", build.version}, {"commit", build.commit}}},
                  {"structure", structure_id(settings_.arguments[0])},
                  {"particles", to_json(options_, settings_.arguments[0])},
-                 {"variants", Json::array()}};
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      const Variant& v = variants_[i];
-      Json classes = Json::array();
-      for (const Class2dScore::Class& c : v.classes.classes)
-        classes.push_back({{"particles", c.particles},
-                           {"frc_0.5_A", std::isfinite(c.resolution) ? Json(c.resolution) : Json()},
-                           {"area", c.area}});
-      json["variants"].push_back({{"images", v.stack.name},
-                                  {"method", methods_[i].method->description()},
-                                  {"weights_file_sha256", methods_[i].weights_sha256},
-                                  {"relion_options", v.stack.options},
-                                  {"classes", classes},
-                                  {"spread_in_class_deg", v.classes.spread},
-                                  {"refinement", Json::parse(score_json(v.refined))},
-                                  {"end", v.end},
-                                  {"seconds", v.seconds},
-                                  {"raw_map", to_json(v.raw_map.map)},
-                                  {"raw_half_maps_0.143_A", v.raw_map.half_map_resolution}});
-    }
-    if (!known_.map.fsc.empty()) json["known_poses"] = to_json(known_.map);
+                 {"variants", Json::parse(phase_relion_json(variants_))}};
+    if (!known_.map.fsc.empty()) json["known_poses"] = Json::parse(map_score_json(known_.map));
     write_text_atomically((out_ / "results.json").string(), json.dump(1) + "\n");
 
     ReportPage page(
@@ -303,49 +264,7 @@ class Run {
                     "that it found.",
                     structure_id(settings_.arguments[0]), options_.count, options_.box, options_.pixel_size,
                     options_.dose, settings_.text("defocus")));
-    page.table(table());
-    page.paragraph(
-        "Classes: FRC of each average with the mean of the true projections in RELION's poses, and the angle between a "
-        "particle's true orientation, turned by RELION's psi, and the middle one of its class; medians over particles. "
-        "Angular error after one global fit.");
-    PlotOptions plot;
-    plot.title = "Raw images in the poses found, against the truth";
-    plot.x_label = "resolution (A)";
-    plot.resolution_axis = true;
-    plot.x_max = 0.5 / options_.pixel_size;
-    plot.y_min = -0.05;
-    plot.y_max = 1.02;
-    plot.y_label = "FSC";
-    plot.thresholds = {{0.5, "0.5"}};
-    std::vector<PlotSeries> lines;
-    const auto add = [&](const std::string& title, const std::vector<double>& fsc) {
-      PlotSeries line{title, {}, {}, false, -1};
-      for (std::size_t s = 1; s < fsc.size(); ++s) {
-        line.x.push_back(static_cast<double>(s) / (static_cast<double>(options_.box) * options_.pixel_size));
-        line.y.push_back(fsc[s]);
-      }
-      lines.push_back(std::move(line));
-    };
-    ReportImageGrid grid;
-    grid.columns = {"1", "2", "3", "4", "5", "6"};
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      const Variant& v = variants_[i];
-      add(v.title, v.raw_map.map.fsc);
-      const Map averages = read_mrc((out_ / methods_[i].file_name() / "class2d" /
-                                     fmt::format("run_it{:03}_classes.mrcs", settings_.integer("class-iterations")))
-                                        .string());
-      ReportImageGrid::Row row{v.title, "", {}};
-      const GreyWindow window = percentile_window({&averages}, 1, 99.7);
-      for (std::size_t k = 0; k < grid.columns.size(); ++k)
-        row.images.push_back(slice_image(averages, SliceAxis::z, k % averages.nz, window, 1));
-      grid.rows.push_back(std::move(row));
-    }
-    if (!known_.map.fsc.empty()) add("known poses", known_.map.fsc);
-    page.heading("Maps");
-    page.figure(line_plot_svg(lines, plot));
-    page.heading("Class averages");
-    grid.caption = "The first classes of each stack; one grey scale for a stack.";
-    page.image_grid(grid);
+    add_phase_relion_sections(page, variants_, known_, options_.box, options_.pixel_size);
     write_text_atomically((out_ / "index.html").string(), page.html());
   }
 
@@ -357,7 +276,7 @@ class Run {
   std::vector<NamedPhaseMethod> methods_;
   double diameter_ = 0;
   Truth truth_;
-  std::vector<Variant> variants_;
+  std::vector<PhaseRelionResult> variants_;
   RawMapScore known_;
   ProgressLine line_;
   std::string stage_;

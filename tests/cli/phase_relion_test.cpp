@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -67,6 +68,18 @@ TEST(EvaluatePhaseRelion, ClassesPosesAndRawMapsOfEachStack) {
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(nlohmann::json::parse(read_file(folder / "out/results.json"))["variants"], json["variants"]);
   EXPECT_EQ(std::filesystem::last_write_time(folder / "out/flip/map/map.mrc"), made);
+
+  // What RELION was asked otherwise is not taken over, nor what it is unknown how it was asked.
+  const auto refuses = [&](const std::vector<std::string>& words, const std::string& field) {
+    const Outcome refused = run(words);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_NE(refused.err.find(field), std::string::npos) << refused.err;
+  };
+  std::vector<std::string> finer = call;
+  *(std::find(finer.begin(), finer.end(), "--healpix-order") + 1) = "2";
+  refuses(finer, "refine.json");
+  std::filesystem::remove(folder / "out/raw/class2d.json");
+  refuses(call, "not recorded");
 }
 
 }  // namespace
