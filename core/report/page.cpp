@@ -19,7 +19,10 @@ h2{font-size:19px;margin:40px 0 8px;padding-top:14px;border-top:1px solid var(--
 p{max-width:74ch;margin:8px 0 12px}
 .lead,.note,figcaption,caption{color:var(--soft)}
 .note,figcaption,caption{font-size:14px;line-height:1.45}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;width:max-content;min-width:100%;max-width:max(100%,calc(50vw + 500px))}
+.wide{position:relative;left:50%;transform:translateX(-50%);max-width:max(100%,calc(100vw - 40px))}
+.wide th,.wide td{padding-right:8px}
+.scroll thead th.n{max-width:8em}
 .scroll td:first-child{white-space:nowrap}
 table{border-collapse:collapse;font-size:15px;margin:10px 0;font-variant-numeric:tabular-nums}
 caption{caption-side:bottom;text-align:left;padding-top:6px}
@@ -56,7 +59,8 @@ void ReportPage::table(const ReportTable& table) {
   const auto numeric = [&table](std::size_t c) {
     return table.numeric.empty() ? c > 0 : c < table.numeric.size() && table.numeric[c];
   };
-  std::string out = "<div class=\"scroll\"><table>";
+  // Tables may be wider than text is readable; those of many columns take the whole window.
+  std::string out = table.columns.size() > 12 ? "<div class=\"scroll wide\"><table>" : "<div class=\"scroll\"><table>";
   if (!table.caption.empty()) out += "<caption>" + escape_markup(table.caption) + "</caption>";
   out += "<thead><tr>";
   for (std::size_t c = 0; c < table.columns.size(); ++c)
