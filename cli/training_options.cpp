@@ -107,7 +107,7 @@ std::vector<OptionSpec> task_option_specs() {
       choice_option("inputs", "LIST", "map", {"map", "map,deviation", "map,fsc"},
                     "denoise: channels of the network; deviation: the map's standard deviation over 5^3 voxels around "
                     "each, which the network computes itself; fsc: the map times sqrt(2 FSC / (1 + FSC)) of the "
-                    "half-maps"),
+                    "half-maps, for the ablation: such weights are not served"),
       choice_option("norm", "N", "instance", {"instance", "group", "none"},
                     "denoise: normalisation; group: of 8 channels"),
       choice_option("activation", "A", "silu", {"silu", "relu", "leaky-relu"}, "denoise: activation function"),
