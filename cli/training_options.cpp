@@ -27,7 +27,7 @@ void read_choice(const Settings& settings, const char* name, E& value) {
 
 /// --loss, which both tasks have with names of their own.
 std::string task_loss(const Settings& settings, const std::vector<std::string>& names, const std::string& usual) {
-  const std::string loss = settings.text("loss");
+  std::string loss = settings.text("loss");
   if (loss.empty()) return usual;
   if (std::find(names.begin(), names.end(), loss) != names.end()) return loss;
   std::string allowed;

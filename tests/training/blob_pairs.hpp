@@ -2,6 +2,7 @@
 // Shards for tests of the trainer, made in no time.
 
 #include <cmath>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
@@ -51,7 +52,7 @@ inline void write_blob_shards(const std::string& folder) {
     int& count = is_validation(id) ? validation : training;
     if (count >= (is_validation(id) ? 1 : 3)) continue;
     ++count;
-    write_pairs(folder + "/" + id + ".pairs", blobs(static_cast<unsigned>(i)), id);
+    write_pairs((std::filesystem::path(folder) / (id + ".pairs")).string(), blobs(static_cast<unsigned>(i)), id);
   }
 }
 

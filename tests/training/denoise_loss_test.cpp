@@ -74,6 +74,7 @@ TEST(ShellLoss, IsTheRatioOfSumsOverShells) {
       for (std::size_t i = 0; i < 4; ++i) parts[i].push_back(tensors[i]);
     }
     std::vector<torch::Tensor> batch;
+    batch.reserve(parts.size());
     for (const auto& part : parts) batch.push_back(torch::stack(part));
     const auto loss = [&](DenoiseLoss kind) {
       return ShellLoss(24, torch::kCPU, kind)(batch[0], batch[1], batch[2], batch[3]).item<double>();

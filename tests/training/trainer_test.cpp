@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -121,7 +122,8 @@ TEST_F(Training, LossFalls) {
   std::vector<nlohmann::json> lines;
   std::vector<double> loss;  // on structures that are never trained on
   train(o, into(lines));
-  for (const auto& line : lines) loss.push_back(line["validation_loss"]);
+  std::transform(lines.begin(), lines.end(), std::back_inserter(loss),
+                 [](const auto& line) -> double { return line["validation_loss"]; });
   ASSERT_EQ(loss.size(), 4u);
   EXPECT_LT(loss.back(), 0.96 * loss.front());
   EXPECT_NO_THROW(verify_weights(o.run + "/denoiser.crw"));
