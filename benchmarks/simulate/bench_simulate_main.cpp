@@ -10,6 +10,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <vector>
 
 #include "benchmarks/reconstruct/child_run.hpp"
 #include "cli/run_program.hpp"
@@ -17,6 +18,7 @@
 #include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
 #include "simulation/imager.hpp"
 #include "simulation/particles.hpp"
 
@@ -57,12 +59,20 @@ double processor_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+/// Below the Nyquist frequency: in its shell, which RELION fills, our images have nothing.
 double difference(const std::string& ours, const std::string& theirs) {
   const Map a = read_mrc(ours), b = read_mrc(theirs);
+  const std::vector<float> below(a.nx / 2 - 1, 1.f);
   double sum = 0, power = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    sum += std::pow(static_cast<double>(a.data[i]) - b.data[i], 2);
-    power += std::pow(static_cast<double>(b.data[i]), 2);
+#pragma omp parallel for num_threads(threads()) reduction(+ : sum, power)
+  for (std::size_t i = 0; i < a.nz; ++i) {
+    Map change(a.nx, a.ny, 1), image(a.nx, a.ny, 1);
+    for (std::size_t p = 0; p < image.size(); ++p) {
+      image.data[p] = b.data[i * image.size() + p];
+      change.data[p] = a.data[i * image.size() + p] - image.data[p];
+    }
+    for (const float v : multiply_shells(change, below).data) sum += static_cast<double>(v) * v;
+    for (const float v : multiply_shells(image, below).data) power += static_cast<double>(v) * v;
   }
   return std::sqrt(sum / power);
 }
@@ -119,7 +129,8 @@ int run(const Settings& settings) {
         std::cout << fmt::format("  {:14} {:9.3f} s   {:9.3f} s of processors   {:10.0f} projections/s\n", name, r.wall,
                                  r.processor, o.count / r.wall);
       std::cout << fmt::format(
-          "  {:.1f} times faster (aim 20 on 2 cores), {:.1f} times less processor time; images differ by {:.1e} rms\n",
+          "  {:.1f} times faster (aim 20 on 2 cores), {:.1f} times less processor time; images differ by {:.1e} rms "
+          "below Nyquist\n",
           relion.wall / cryored.wall, relion.processor / cryored.processor, rms);
     }
     json["cases"].push_back({{"ctf", ctf},
@@ -127,7 +138,7 @@ int run(const Settings& settings) {
                              {"cryored", {{"wall_s", cryored.wall}, {"processor_s", cryored.processor}}},
                              {"times_faster", relion.wall / cryored.wall},
                              {"times_less_processor", relion.processor / cryored.processor},
-                             {"relative_rms", rms}});
+                             {"relative_rms_below_nyquist", rms}});
   }
   if (settings.flag("json")) std::cout << json.dump(1) << "\n";
   return 0;
