@@ -109,8 +109,11 @@ class DenoiseTask : public TrainingTask {
                             const std::string& remedy) {
       throw InputError(Problem{path, field, found, allowed, remedy});
     };
-    // Another voxel size is a start like any other: what is shipped for 1.5 A began as the weights for 2.5 A.
-    if (!(start.info.architecture == config_))
+    // Another voxel size is a start like any other: what is shipped for 1.5 A began as the weights for 2.5 A. So is a
+    // network without a mask head: one that begins multiplies by 1 everywhere.
+    UNetConfig wanted = config_;
+    wanted.mask_head = config_.mask_head && start.info.architecture.mask_head;
+    if (!(start.info.architecture == wanted))
       refuse("architecture", start.info.architecture.name(), config_.name() + ", the network of this run",
              "give the file's own --levels, --width and the like, or other weights");
     if (start.info.normalisation != kRule)
@@ -118,7 +121,11 @@ class DenoiseTask : public TrainingTask {
              "give weights that were trained on the same grey scale");
     torch::NoGradGuard no_grad;
     auto from = start.network->parameters(), to = model.parameters();
-    for (std::size_t i = 0; i < from.size(); ++i) to[i].copy_(from[i]);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      // Only the last convolution differs, by its second output.
+      if (from[i].sizes() != to[i].sizes()) to[i].zero_();
+      to[i].narrow(0, 0, from[i].size(0)).copy_(from[i]);
+    }
     return start.info.sha256;
   }
 

@@ -174,7 +174,8 @@ Command train_command() {
       tool_option("run", path, "DIR", "", "folder of this run (required)"),
       tool_option("init", path, "FILE", "",
                   "weights file (.crw) to start from instead of random weights; its architecture must be that of "
-                  "--levels, --width and the like, its voxel size need not be that of the pairs"),
+                  "--levels, --width and the like, but --mask-head may begin, and its voxel size need not be that of "
+                  "the pairs"),
       tool_option("steps", integer, "N", "10000", 1, 1e9, "steps in all, over all resumptions"),
       tool_option("batch", integer, "N", "2", 1, 65536, "examples a step, those of all ranks together"),
       tool_option("accumulate", integer, "N", "1", 1, 65536,

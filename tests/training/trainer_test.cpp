@@ -14,6 +14,7 @@
 #include "core/base/error.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/block_denoiser.hpp"
+#include "models/unet_weights.hpp"
 #include "models/weights_file.hpp"
 #include "simulation/structures.hpp"
 #include "tests/training/blob_pairs.hpp"
@@ -158,6 +159,33 @@ TEST_F(Training, StartsFromAWeightsFileOfTheSameArchitecture) {
   TrainOptions resumed = options("first", 12);
   resumed.init = weights;
   EXPECT_THROW(train(resumed, nothing), InputError) << "that run began at random";
+}
+
+TEST_F(Training, AMaskHeadMayBeginOnWeightsWithoutOne) {
+  TrainOptions first = options("first", 8);
+  first.learning_rate = 5e-3;
+  train(first, nothing);
+  const std::string weights = first.run + "/denoiser.crw";
+
+  TrainOptions second = options("second", 8);
+  second.init = weights;
+  second.denoise.network.mask_head = true;
+  second.learning_rate = 5e-3;
+  second.average = 0;
+  second.best = false;
+  std::vector<nlohmann::json> lines;
+  train(second, into(lines));
+  const WeightsInfo before = read_weights_info(weights), after = read_weights_info(second.run + "/denoiser.crw");
+  EXPECT_NEAR(lines[0]["fsc_out"].get<double>(), before.metrics["fsc_out"].get<double>(), 1e-3) << "1 everywhere";
+  EXPECT_TRUE(after.architecture.mask_head);
+  const auto head = load_weights(second.run + "/denoiser.crw").network->named_parameters()["last_weight"];
+  ASSERT_EQ(head.size(0), 2);
+  EXPECT_GT(head[1].abs().max().item<double>(), 0) << "it learns";
+
+  // What the head took away cannot be left out.
+  TrainOptions third = options("third", 4);
+  third.init = second.run + "/denoiser.crw";
+  EXPECT_THROW(train(third, nothing), InputError);
 }
 
 TEST_F(Training, EveryOptionOfTheNetworkIsServed) {
