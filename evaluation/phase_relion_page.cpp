@@ -8,15 +8,8 @@
 #include "evaluation/refine_page.hpp"
 
 namespace cryored {
-namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json to_json(const MapScore& m) {
-  return {{"fsc_0.5_A", m.resolution}, {"fsc_0.5_masked_A", m.resolution_masked}, {"fsc", m.fsc}};
-}
-
-}  // namespace
 
 ReportTable phase_relion_table(const std::vector<PhaseRelionResult>& results, const RawMapScore& known) {
   ReportTable t;
@@ -49,8 +42,6 @@ ReportTable phase_relion_table(const std::vector<PhaseRelionResult>& results, co
   return t;
 }
 
-std::string map_score_json(const MapScore& score) { return to_json(score).dump(); }
-
 std::string phase_relion_json(const std::vector<PhaseRelionResult>& results) {
   Json json = Json::array();
   for (const PhaseRelionResult& r : results) {
@@ -68,7 +59,7 @@ std::string phase_relion_json(const std::vector<PhaseRelionResult>& results) {
                     {"refinement", r.refined ? Json::parse(score_json(*r.refined)) : Json()},
                     {"end", r.end},
                     {"seconds", r.seconds},
-                    {"raw_map", to_json(r.raw_map.map)},
+                    {"raw_map", Json::parse(score_json(r.raw_map.map))},
                     {"raw_half_maps_0.143_A", r.raw_map.half_map_resolution}});
   }
   return json.dump();

@@ -26,9 +26,8 @@ struct PhaseRelionResult {
 /// A row for each refined stack, and one for `known`, the raw images in the true poses, once its map is there.
 ReportTable phase_relion_table(const std::vector<PhaseRelionResult>& results, const RawMapScore& known);
 
-/// JSON texts: an array of all stacks; one map's score.
+/// JSON text: an array of all stacks.
 std::string phase_relion_json(const std::vector<PhaseRelionResult>& results);
-std::string map_score_json(const MapScore& score);
 
 /// Table, curves of the maps and class averages. Throws InputError where a file of averages cannot be read.
 void add_phase_relion_sections(ReportPage& page, const std::vector<PhaseRelionResult>& results,

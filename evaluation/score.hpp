@@ -90,6 +90,7 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth);
 
 /// JSON as described in docs/refinements.md (schema "cryored-refine-score").
 std::string score_json(const RefinementScore& score);
+std::string score_json(const MapScore& score);
 RefinementScore parse_score_json(const std::string& text, const std::string& path_for_messages);
 
 }  // namespace cryored

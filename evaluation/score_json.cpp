@@ -103,6 +103,8 @@ std::string score_json(const RefinementScore& score) {
   return json.dump(1) + "\n";
 }
 
+std::string score_json(const MapScore& score) { return to_json(score).dump(); }
+
 RefinementScore parse_score_json(const std::string& text, const std::string& path) {
   RefinementScore score;
   try {

@@ -254,7 +254,7 @@ class Run {
                  {"structure", structure_id(settings_.arguments[0])},
                  {"particles", to_json(options_, settings_.arguments[0])},
                  {"variants", Json::parse(phase_relion_json(variants_))}};
-    if (!known_.map.fsc.empty()) json["known_poses"] = Json::parse(map_score_json(known_.map));
+    if (!known_.map.fsc.empty()) json["known_poses"] = Json::parse(score_json(known_.map));
     write_text_atomically((out_ / "results.json").string(), json.dump(1) + "\n");
 
     ReportPage page(
