@@ -14,6 +14,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 
 namespace cryored::daemon {
 namespace {
@@ -23,12 +24,9 @@ namespace fs = std::filesystem;
 class AddressTest : public testing::Test {
  protected:
   AddressTest() {
-    std::string name = (fs::temp_directory_path() / "cryored_address_XXXXXX").string();
-    folder = mkdtemp(name.data());
     setenv("CRYORED_RUNTIME_DIR", (folder + "/run").c_str(), 1);
     std::ofstream(folder + "/cryored") << "program";
   }
-  ~AddressTest() override { fs::remove_all(folder); }
 
   void expect_refusal(const std::string& part) const {
     try {
@@ -39,7 +37,8 @@ class AddressTest : public testing::Test {
     }
   }
 
-  std::string folder;
+  TemporaryFolder temporary;
+  const std::string folder = temporary.path().string();
 };
 
 // The hash of these very lines, computed with another program:

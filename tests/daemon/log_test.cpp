@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "tests/daemon/outside_testing.hpp"
 
 namespace cryored_test {
@@ -34,7 +35,7 @@ LogOptions options_for(const std::string& path) {
 }
 
 TEST(EventLog, OneObjectALineWithTimeLevelEventAndFields) {
-  const PrivateFolder folder;
+  const cryored::TemporaryFolder folder;
   EventLog log(options_for(folder / "d.log"));
   log.write("done", {{"id", "ab"}, {"job", "a\nb\xff"}, {"seconds", 1.5}});
   log.write("done", {{"error", "disk full"}});
@@ -57,7 +58,7 @@ TEST(EventLog, OneObjectALineWithTimeLevelEventAndFields) {
 }
 
 TEST(EventLog, RotationKeepsToItsSizeAndFiles) {
-  const PrivateFolder folder;
+  const cryored::TemporaryFolder folder;
   LogOptions options = options_for(folder / "d.log");
   options.max_bytes = 2000;
   options.kept_files = 2;
@@ -65,7 +66,7 @@ TEST(EventLog, RotationKeepsToItsSizeAndFiles) {
   for (int i = 0; i < 300; ++i) log.write("event", {{"number", i}});
   EXPECT_EQ(log.dropped(), 0u);
   std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
     ++files;
     EXPECT_LE(entry.file_size(), 2000u) << entry.path();
     EXPECT_GT(lines_of(entry.path().string()).size(), 10u) << "whole lines only";
@@ -75,7 +76,7 @@ TEST(EventLog, RotationKeepsToItsSizeAndFiles) {
 }
 
 TEST(EventLog, ThreadsDoNotMixTheirLines) {
-  const PrivateFolder folder;
+  const cryored::TemporaryFolder folder;
   EventLog log(options_for(folder / "d.log"));
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
@@ -87,7 +88,7 @@ TEST(EventLog, ThreadsDoNotMixTheirLines) {
 }
 
 TEST(EventLog, WhatIsNoRegularFileIsRefused) {
-  const PrivateFolder folder;
+  const cryored::TemporaryFolder folder;
   EXPECT_THROW(EventLog(options_for("/dev/full")), cryored::SystemError) << "no regular file";
   EXPECT_THROW(EventLog(options_for(folder / "missing/d.log")), cryored::SystemError);
   std::filesystem::create_symlink("/tmp/elsewhere", folder / "link.log");

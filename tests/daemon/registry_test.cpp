@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "daemon/http_get.hpp"
 #include "daemon/status_text.hpp"
 #include "tests/daemon/outside_testing.hpp"
@@ -69,8 +71,8 @@ std::string all_of(const std::vector<std::string>& lines) {
 }
 
 TEST(Registry, TellsServingLeavingSilentStaleAndOtherHosts) {
-  const PrivateFolder folder;
-  const auto at = [&](const std::string& key) { return Address{folder.path, key}; };
+  const cryored::TemporaryFolder folder;
+  const auto at = [&](const std::string& key) { return Address{folder.path().string(), key}; };
   const auto announce = [&](const std::string& key, const std::string& text) { std::ofstream(at(key).json()) << text; };
   for (const char* key : {"a-1", "b-2", "c-3"}) announce(key, "{\"pid\": 12}");
   announce("d-4", "{\"pid\": 12");  // cut short
@@ -87,7 +89,7 @@ TEST(Registry, TellsServingLeavingSilentStaleAndOtherHosts) {
   const FakePeer c(at("c-3").socket(), "");
 
   const auto before = std::chrono::steady_clock::now();
-  const auto found = find_daemons(folder.path, milliseconds(300));
+  const auto found = find_daemons(folder.path().string(), milliseconds(300));
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << "a silent one does not hold it up";
   ASSERT_EQ(found.size(), 6u);
   const Condition expected[] = {Condition::serving, Condition::leaving,    Condition::silent,
@@ -100,15 +102,15 @@ TEST(Registry, TellsServingLeavingSilentStaleAndOtherHosts) {
 }
 
 TEST(Registry, AnAnswerThatIsNoStatusIsSilent) {
-  const PrivateFolder folder;
-  const Address address{folder.path, "a-1"};
+  const cryored::TemporaryFolder folder;
+  const Address address{folder.path().string(), "a-1"};
   std::ofstream(address.json()) << "{}";
   const DaemonLock lock(address);
   for (const std::string& answer : {http("[1]"), http("{}", "503 Service Unavailable"), std::string("garbage\r\n\r\n"),
                                     std::string("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")}) {
     std::filesystem::remove(address.socket());
     const FakePeer peer(address.socket(), answer);
-    const auto found = find_daemons(folder.path, milliseconds(2000));
+    const auto found = find_daemons(folder.path().string(), milliseconds(2000));
     ASSERT_EQ(found.size(), 1u);
     EXPECT_EQ(found[0].condition, Condition::silent) << answer;
     EXPECT_NE(found[0].error, "") << answer;
@@ -116,10 +118,10 @@ TEST(Registry, AnAnswerThatIsNoStatusIsSilent) {
 }
 
 TEST(Registry, NobodyListensOrNoFolder) {
-  const PrivateFolder folder;
+  const cryored::TemporaryFolder folder;
   EXPECT_THROW(http_get(folder / "none.sock", "/", milliseconds(500)), cryored::SystemError);
   EXPECT_TRUE(find_daemons(folder / "none").empty());
-  const auto lines = status_lines(std::vector<FoundDaemon>{}, folder.path);
+  const auto lines = status_lines(std::vector<FoundDaemon>{}, folder.path().string());
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_NE(lines[0].find("no daemon of yours"), std::string::npos);
 }

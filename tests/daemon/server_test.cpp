@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "tests/daemon/fake_engine.hpp"
 #include "tests/daemon/http_client.hpp"
 
@@ -27,8 +28,6 @@ std::string body_of(const std::string& map, const std::string& extra = "", int p
 class ServerTest : public testing::Test {
  protected:
   ServerTest() {
-    std::string name = (fs::temp_directory_path() / "cryored_server_XXXXXX").string();
-    folder = mkdtemp(name.data());
     address = {folder, "k"};
     options.uid = getuid();
     options.heartbeat = 0.02;
@@ -41,7 +40,6 @@ class ServerTest : public testing::Test {
     }
     server.reset();
     queue.reset();
-    fs::remove_all(folder);
   }
   void start() {
     queue = std::make_unique<Queue>(engine, QueueOptions{});
@@ -54,7 +52,8 @@ class ServerTest : public testing::Test {
     return client.read_all();
   }
 
-  std::string folder;
+  cryored::TemporaryFolder temporary;
+  const std::string folder = temporary.path().string();
   Address address;
   ServerOptions options;
   FakeEngine engine{{"cpu"}};

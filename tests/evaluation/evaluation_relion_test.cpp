@@ -1,7 +1,6 @@
 // With real RELION: the Euler convention of the scoring, and a small refinement through
 // cryored that must follow the one through RELION's own relion_external_reconstruct.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,11 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
@@ -29,15 +30,6 @@ namespace fs = std::filesystem;
 namespace cryored {
 namespace {
 
-/// Of this process alone: ctest runs every test case as a process of its own, several at once.
-fs::path fresh_folder(const std::string& name) {
-  const fs::path folder =
-      fs::path(testing::TempDir()) / ("refine_" + name + "_" + std::to_string(static_cast<long>(getpid())));
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
-
 int run_and_wait(const std::vector<std::string>& words, const fs::path& folder) {
   ChildProcess child(words, folder.string(), (folder / "log").string(), {});
   while (!child.poll()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -45,7 +37,8 @@ int run_and_wait(const std::vector<std::string>& words, const fs::path& folder) 
 }
 
 TEST(EulerConvention, IsThatOfRelionProject) {
-  const fs::path folder = fresh_folder("euler");
+  const TemporaryFolder temporary;
+  const fs::path folder = temporary.path();
   constexpr std::size_t n = 48;
   // One blob off the centre: its projection must lie at the x and y of A r.
   const std::array<double, 3> r = {9, -5, 6};
@@ -89,7 +82,6 @@ TEST(EulerConvention, IsThatOfRelionProject) {
     ++checked;
   }
   EXPECT_EQ(checked, 6);
-  fs::remove_all(folder);
 }
 
 double relative_rms(const Map& a, const Map& b) {
@@ -106,7 +98,8 @@ class SmallRefinement : public testing::Test {
   static constexpr int kIterations = 2;
 
   static void SetUpTestSuite() {
-    top_ = fresh_folder("small");
+    temporary_ = std::make_unique<TemporaryFolder>();
+    top_ = temporary_->path();
     base_ = top_ / "4AKE_small";
     fs::create_directories(base_);
     data_.name = "4AKE";
@@ -119,7 +112,7 @@ class SmallRefinement : public testing::Test {
     prepare_data_set(data_);
     truth_ = read_truth(data_.folder);
   }
-  static void TearDownTestSuite() { fs::remove_all(top_); }
+  static void TearDownTestSuite() { temporary_.reset(); }
 
   static CellResult refine(const RefineMode& mode) {
     const Cell cell = cell_for(mode);
@@ -136,6 +129,7 @@ class SmallRefinement : public testing::Test {
     return cell;
   }
 
+  static inline std::unique_ptr<TemporaryFolder> temporary_;
   static inline fs::path top_, base_;
   static inline DataSet data_;
   static inline Truth truth_;

@@ -3,12 +3,12 @@
 #include "evaluation/phase_relion.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "simulation/imager.hpp"
@@ -20,14 +20,6 @@ namespace {
 
 constexpr std::size_t kBox = 32;
 constexpr double kPixel = 2;
-
-fs::path fresh_folder(const std::string& name) {
-  const fs::path folder =
-      fs::path(testing::TempDir()) / ("phase_relion_" + name + "_" + std::to_string(static_cast<long>(getpid())));
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
 
 /// Blobs without any symmetry.
 Map molecule() {
@@ -67,7 +59,8 @@ StarFile particles(const std::vector<Found>& all, const std::string& stack) {
 }
 
 TEST(Class2d, RightPosesGiveTheTrueAverageAndWrongOnesDoNot) {
-  const fs::path folder = fresh_folder("classes");
+  const TemporaryFolder temporary;
+  const fs::path folder = temporary.path();
   Truth truth;
   truth.map = molecule();
   truth.pixel_size = kPixel;
@@ -109,11 +102,11 @@ TEST(Class2d, RightPosesGiveTheTrueAverageAndWrongOnesDoNot) {
   EXPECT_GT(torn.spread, score.spread);
   EXPECT_LT(torn.area, score.area);
   EXPECT_THROW(score_class2d(folder, 3, {"x", "", "other.mrcs", {}}, truth), InputError);
-  fs::remove_all(folder);
 }
 
 TEST(RawPoses, GoToTheRawImagesByTheirNumbers) {
-  const fs::path folder = fresh_folder("poses");
+  const TemporaryFolder temporary;
+  const fs::path folder = temporary.path();
   const auto table = [](const std::string& name, const std::vector<std::string>& labels,
                         const std::vector<std::vector<std::string>>& rows) {
     StarTable t;
@@ -148,7 +141,6 @@ TEST(RawPoses, GoToTheRawImagesByTheirNumbers) {
   refined.tables[1].set(0, "rlnImageName", "7@p/phases_1.mrcs");
   write_star(folder / "refined.star", refined);
   EXPECT_THROW(write_raw_poses(folder / "refined.star", folder / "raw.star", folder / "out.star"), InputError);
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include "evaluation/phase_score.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -12,6 +11,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "evaluation/phase_json.hpp"
 #include "evaluation/phase_page.hpp"
 #include "evaluation/phase_verdict.hpp"
@@ -216,8 +216,8 @@ TEST(PhaseVerdict, SaysPlainlyWhatIsMissed) {
 }
 
 TEST(PhaseJson, KeepsAScoreAndItsPicturesUnderItsKey) {
-  const auto folder = std::filesystem::temp_directory_path() / ("cryored_phase_json_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder temporary;
+  const auto folder = temporary.path();
   Fake identity;
   PhaseScore score = score_phase_method(identity, scene(2, 2, 0.5), others(2));
   score.single_resolution[1] = std::numeric_limits<double>::infinity();
@@ -234,7 +234,6 @@ TEST(PhaseJson, KeepsAScoreAndItsPicturesUnderItsKey) {
   EXPECT_FALSE(kept_phase_score(folder, "a", {{"dose", 40}}));
   write_text_atomically(folder / "a.json", "{\"schema\": \"cryored-phase-score\"");
   EXPECT_THROW(kept_phase_score(folder, "a", key), InputError);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(PhasePage, HasAllMethodsDosesAndPictures) {

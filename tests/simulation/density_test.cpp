@@ -1,13 +1,13 @@
 #include "simulation/density.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "tests/simulation/small_structure.hpp"
 
 namespace cryored {
@@ -60,7 +60,8 @@ TEST(Density, StructureLargerThanTheBoxIsRefusedWithTheNumbers) {
 }
 
 TEST(Density, ReadsPdbAndDropsWatersAndHydrogens) {
-  const auto path = std::filesystem::temp_directory_path() / "cryored_density_test.pdb";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "density.pdb";
   std::ofstream(path) << "ATOM      1  N   GLY A   1      11.000  12.000  13.000  1.00 20.00           N\n"
                          "ATOM      2  CA  GLY A   1      12.400  12.000  13.000  1.00 20.00           C\n"
                          "ATOM      3  H   GLY A   1      10.500  12.000  13.900  1.00 20.00           H\n"
@@ -75,7 +76,8 @@ TEST(Density, ReadsPdbAndDropsWatersAndHydrogens) {
 }
 
 TEST(Density, NucleicAcidsLigandsAndIonsCountAndHydrogensByOption) {
-  const auto path = std::filesystem::temp_directory_path() / ("cryored_density_" + std::to_string(getpid()) + ".cif");
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "density.cif";
   std::ofstream(path) << "data_TEST\nloop_\n_atom_site.group_PDB\n_atom_site.id\n_atom_site.type_symbol\n"
                          "_atom_site.label_atom_id\n_atom_site.label_alt_id\n_atom_site.label_comp_id\n"
                          "_atom_site.label_asym_id\n_atom_site.label_entity_id\n_atom_site.label_seq_id\n"
@@ -92,7 +94,6 @@ TEST(Density, NucleicAcidsLigandsAndIonsCountAndHydrogensByOption) {
   for (const auto& atom : read_structure(path.string()).atoms) elements.push_back(atom.element);
   EXPECT_EQ(elements, (std::vector<int>{15, 8, 6, 12}));
   EXPECT_EQ(read_structure(path.string(), true).atoms.size(), 5u);
-  std::filesystem::remove(path);
 }
 
 }  // namespace

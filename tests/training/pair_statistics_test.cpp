@@ -1,7 +1,6 @@
 // Figures of training pairs whose errors are known, and folders of them side by side.
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cmath>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include <random>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
 #include "training/gaussian_pairs.hpp"
@@ -283,9 +283,8 @@ TEST(PairComparison, RefusesEdgesAndFoldersThatDoNotFit) {
 }
 
 TEST(PairComparison, ReadsFoldersOfShards) {
-  std::string pattern = (fs::temp_directory_path() / "cryored_pairs_XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  const fs::path folder = pattern;
+  const TemporaryFolder temporary;
+  const fs::path folder = temporary.path();
   EXPECT_THROW(read_pair_folder((folder / "none").string(), "x", 0), InputError);
   EXPECT_THROW(read_pair_folder(folder.string(), "x", 0), InputError);
   Map noise(kBox, kBox, kBox);
@@ -309,7 +308,6 @@ TEST(PairComparison, ReadsFoldersOfShards) {
   EXPECT_THROW(read_pair_folder(folder.string(), "made", 0), InputError);
   std::ofstream(folder / "2ABC.pairs") << "nothing that makes a shard of pairs, but long enough for its head";
   EXPECT_THROW(read_pair_folder(folder.string(), "made", 0), InputError);
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/imaging/pinn_weights.hpp"
 #include "tests/simulation/small_structure.hpp"
@@ -22,20 +23,6 @@
 
 namespace cryored {
 namespace {
-
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cryored_pinn_XXXXXX").string();
-    if (!mkdtemp(pattern.data())) throw SystemError("cannot make " + pattern);
-    path = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  std::filesystem::path path;
-};
 
 std::string write_pdb(const std::filesystem::path& path, int atoms) {
   std::ofstream out(path);
@@ -50,12 +37,12 @@ std::string write_pdb(const std::filesystem::path& path, int atoms) {
   return path.string();
 }
 
-TrainOptions small_run(const Folder& folder) {
+TrainOptions small_run(const TemporaryFolder& folder) {
   TrainOptions o;
   o.task = "pinn";
-  o.run = (folder.path / "run").string();
-  o.pinn.structures = write_pdb(folder.path / "one.pdb", 200);
-  o.pinn.held_out = write_pdb(folder.path / "other.pdb", 260);
+  o.run = (folder.path() / "run").string();
+  o.pinn.structures = write_pdb(folder.path() / "one.pdb", 200);
+  o.pinn.held_out = write_pdb(folder.path() / "other.pdb", 260);
   o.pinn.box = 32;
   o.pinn.pairs = 4;
   o.pinn.network.stages = 2;
@@ -74,7 +61,7 @@ TrainOptions small_run(const Folder& folder) {
 }
 
 TEST(PinnTask, LearnsAndLeavesWeights) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const TrainOptions o = small_run(folder);
   std::vector<nlohmann::json> lines;
   EXPECT_EQ(train(o,
@@ -104,7 +91,7 @@ std::vector<float> values(const std::string& path) {
 }
 
 TEST(PinnTask, StoppedRunResumesBitForBit) {
-  const Folder folder;
+  const TemporaryFolder folder;
   TrainOptions whole = small_run(folder);
   whole.pinn.pairs = 0;
   whole.pinn.loss = PhaseLoss::frc;
@@ -113,7 +100,7 @@ TEST(PinnTask, StoppedRunResumesBitForBit) {
   whole.steps = 8;
   whole.validate_every = 4;
   TrainOptions cut = whole;
-  cut.run = (folder.path / "cut").string();
+  cut.run = (folder.path() / "cut").string();
   train(whole, [](const TrainProgress&) {});
   int asked = 0;
   cut.stop = [&] { return ++asked == 3; };
@@ -121,7 +108,7 @@ TEST(PinnTask, StoppedRunResumesBitForBit) {
   EXPECT_EQ(train(cut, [](const TrainProgress&) {}), TrainEnd::finished);
   EXPECT_EQ(values(whole.run + "/pinn.crw"), values(cut.run + "/pinn.crw"));
   cut.pinn.repeat = 3;
-  cut.run = (folder.path / "uneven").string();
+  cut.run = (folder.path() / "uneven").string();
   EXPECT_THROW(train(cut, [](const TrainProgress&) {}), UsageError);
 }
 
@@ -189,11 +176,11 @@ TEST(PhaseLosses, MeanOfExposuresCounts) {
 }
 
 TEST(PinnTask, StructuresThatAreNotThereAreNamed) {
-  const Folder folder;
+  const TemporaryFolder folder;
   TrainOptions o = small_run(folder);
   o.pinn.held_out.clear();
   EXPECT_THROW(train(o, [](const TrainProgress&) {}), UsageError);
-  o.pinn.structures = (folder.path / "nowhere").string();
+  o.pinn.structures = (folder.path() / "nowhere").string();
   EXPECT_THROW(train(o, [](const TrainProgress&) {}), InputError);
 }
 

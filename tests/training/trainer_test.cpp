@@ -1,7 +1,6 @@
 #include "training/trainer.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +11,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/base/temporary_folder.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/block_denoiser.hpp"
 #include "models/unet_weights.hpp"
@@ -63,13 +63,9 @@ std::vector<float> values(const std::string& path) {
 class Training : public ::testing::Test {
  protected:
   void SetUp() override {
-    // ctest runs the tests at the same time: a folder for each.
-    folder_ = fs::temp_directory_path() / ("cryored_trainer_test_" + std::to_string(getpid()));
-    fs::remove_all(folder_);
     fs::create_directories(folder_ / "pairs");
     test::write_blob_shards((folder_ / "pairs").string());
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   TrainOptions options(const std::string& run, std::int64_t steps) const {
     TrainOptions o;
@@ -85,7 +81,8 @@ class Training : public ::testing::Test {
     return o;
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(Training, StoppedRunResumesBitForBit) {
