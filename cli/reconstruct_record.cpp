@@ -110,6 +110,7 @@ Json denoiser_entry(const ReconstructRun& run) {
              {"confidence", run.denoiser ? Json(confidence_name(run)) : Json()},
              {"lambda", decision.confidence.lambda},
              {"lambda_from", decision.confidence.source},
+             {"prior_weight", decision.confidence.prior_weight},
              {"rule", decision.plan.rule},
              {"result_is_denoised", run.report.denoiser_ran && decision.plan.result_is_denoised},
              {"symmetry", decision.symmetry.name},

@@ -61,7 +61,7 @@ Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
   first.data_imag = add(a.imag, b.imag, "imag.mrc");
   first.weight = add(a.weight, b.weight, "weight.mrc");
   const RequestArrays arrays = open_arrays(first);
-  return unregularised_map(first, arrays, red_weights(first, arrays));
+  return unregularised_map(first, arrays);
 }
 
 std::optional<Map> joined_raw(const std::string& folder) {

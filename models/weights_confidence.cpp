@@ -44,10 +44,12 @@ std::vector<double> nodes(const nlohmann::json& json, const char* field, double 
 }  // namespace
 
 nlohmann::json confidence_json(const ConfidenceTable& table) {
-  return {{"frequency_per_A", table.frequency},
-          {"nominal_per_A", table.nominal},
-          {"half_map_fsc", table.half_fsc},
-          {"lambda", table.lambda}};
+  nlohmann::json json = {{"frequency_per_A", table.frequency},
+                         {"nominal_per_A", table.nominal},
+                         {"half_map_fsc", table.half_fsc},
+                         {"lambda", table.lambda}};
+  if (table.prior_weight != 1) json["prior_weight"] = table.prior_weight;  // files of before stay what they are
+  return json;
 }
 
 ConfidenceTable read_confidence(const nlohmann::json& json, const std::string& where) {
@@ -60,6 +62,12 @@ ConfidenceTable read_confidence(const nlohmann::json& json, const std::string& w
   if (table.lambda.size() != table.nodes())
     throw InputError(Problem{where, "confidence: lambda", std::to_string(table.lambda.size()) + " values",
                              std::to_string(table.nodes()) + ", one per node", kCalibrate});
+  if (const auto it = json.find("prior_weight"); it != json.end()) {
+    if (!it->is_number() || !(it->get<double>() >= 1 && it->get<double>() <= 1e6))
+      throw InputError(
+          Problem{where, "confidence: prior_weight", it->dump().substr(0, 40), "a number from 1 to 1e6", kCalibrate});
+    table.prior_weight = *it;
+  }
   return table;
 }
 

@@ -3,6 +3,7 @@
 //
 //   {"frequency_per_A": [..], "nominal_per_A": [..], "half_map_fsc": [..],   nodes, ascending, 1 to 256 each
 //    "lambda": [..],                        0 .. 1, one per node, the last quantity fastest
+//    "prior_weight": ..,                    1 to 1e6; 1 where absent
 //    "measured": {..}}                      free in form: on what, with which error
 //
 // Versions that do not know the field ignore it.

@@ -47,6 +47,10 @@ CommandSpec command() {
       tool_option("smoothness", number, "S", "1", 1e-3, 1e6,
                   "how strongly neighbouring nodes pull at each other, as many samples' worth"),
       tool_option(
+          "prior-weight", number, "W", "1", 1, 1e6,
+          "what tau^-2 is multiplied by in the shells that the denoiser adds to, stored with the table; 1: RELION's "
+          "tau2 as it is"),
+      tool_option(
           "guard-pairs", integer, "N", "0", 0, 1e9,
           "also measure what the guard's figure tells, on N pairs spread evenly over all, for several levels of "
           "the half-map FSC (docs/guard.md); nine passes of the denoiser a pair"),
@@ -200,14 +204,17 @@ int run(const Settings& settings) {
 
   std::vector<const ShellSample*> all;
   for (const auto& s : samples) all.push_back(&s);
-  const ConfidenceTable table = fit_confidence(all, voxel, {}, settings.number("smoothness"));
-  const auto scores = compare_confidence(samples, voxel, settings.number("smoothness"));
+  const ConfidenceTable table =
+      fit_confidence(all, voxel, {}, settings.number("smoothness"), settings.number("prior-weight"));
+  const auto scores =
+      compare_confidence(samples, voxel, settings.number("smoothness"), settings.number("prior-weight"));
   nlohmann::json measured = {{"weights_sha256", denoiser->weights().sha256},
                              {"pairs", places.size()},
                              {"shells", samples.size()},
                              {"structures", std::vector<std::string>(structures.begin(), structures.end())},
                              {"scores", score_json(scores)},
-                             {"smoothness", settings.number("smoothness")}};
+                             {"smoothness", settings.number("smoothness")},
+                             {"prior_weight", settings.number("prior-weight")}};
   std::vector<GuardScore> guard;
   if (settings.integer("guard-pairs") > 0) {
     guard = measure_guard(places, static_cast<std::size_t>(settings.integer("guard-pairs")), *denoiser);

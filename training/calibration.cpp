@@ -12,6 +12,9 @@
 namespace cryored {
 namespace {
 
+constexpr double kPriorWeights[] = {1, 2, 4, 8, 16, 64};  // compared
+constexpr int kShareRounds = 8;                           // the last changes lambda by less than 0.001
+
 /// Evenly spaced nodes from 0 to the Nyquist frequency.
 std::vector<double> spaced(int count, double end) {
   std::vector<double> nodes;
@@ -71,15 +74,18 @@ std::vector<double> cross(const HalfTransform& a, const HalfTransform& b) {
 
 }  // namespace
 
-double ShellSample::prior_share() const { return 1 - std::clamp(half_fsc, 0.001, 0.999); }
+double ShellSample::prior_share(double lambda, double prior_weight) const {
+  const double fsc = std::clamp(half_fsc, 0.001, 0.999), prior = weighed_prior(lambda, prior_weight) * (1 - fsc);
+  return prior / (fsc + prior);
+}
 
-double ShellSample::error(double lambda) const {
-  const double q = prior_share(), a = 1 - q, b = lambda * q;
+double ShellSample::error(double lambda, double prior_weight) const {
+  const double q = prior_share(lambda, prior_weight), a = 1 - q, b = lambda * q;
   return 1 + a * a * yy + b * b * ff + 2 * (a * b * yf - a * yt - b * ft);
 }
 
-double ShellSample::correlation(double lambda) const {
-  const double q = prior_share(), a = 1 - q, b = lambda * q;
+double ShellSample::correlation(double lambda, double prior_weight) const {
+  const double q = prior_share(lambda, prior_weight), a = 1 - q, b = lambda * q;
   const double power = a * a * yy + b * b * ff + 2 * a * b * yf;
   return power > 0 ? (a * yt + b * ft) / std::sqrt(power) : 0;
 }
@@ -112,41 +118,47 @@ std::vector<ShellSample> shell_samples(const std::string& structure, const Train
 }
 
 ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, double voxel, ConfidenceAxes axes,
-                               double smoothness) {
+                               double smoothness, double prior_weight) {
   if (samples.empty())
     throw UsageError(Problem{"confidence", "shells of pairs", "none", "at least one", "give pairs of half-maps"});
   const double nyquist = 1 / (2 * voxel);
   ConfidenceTable table;
+  table.prior_weight = prior_weight;
   table.frequency = axes.frequency ? spaced(11, nyquist) : std::vector<double>{0};
   table.nominal = axes.nominal ? spaced(9, nyquist) : std::vector<double>{0};
   table.half_fsc = axes.half_fsc ? std::vector<double>{0, 0.143, 0.35, 0.6, 0.85} : std::vector<double>{0};
   const std::size_t nf = table.frequency.size(), nn = table.nominal.size(), nc = table.half_fsc.size();
 
-  NormalEquations problem(table.nodes());
-  for (const ShellSample* sample : samples) {
-    // error(lambda) = constant - 2 u lambda + v lambda^2; shells of almost no truth must not outweigh all others.
-    const double q = sample->prior_share();
-    const double u = q * (sample->ft - (1 - q) * sample->yf), v = q * q * sample->ff;
-    const double weight = sample->weight / std::max(1.0, v);
-    const auto corners = confidence_corners(table, sample->frequency, sample->nominal, sample->half_fsc);
-    for (const auto& a : corners) {
-      if (a.share == 0) continue;
-      problem.right[a.node] += weight * a.share * u;
-      for (const auto& b : corners) problem.at(a.node, b.node) += weight * a.share * b.share * v;
-    }
-  }
   const auto index = [&](std::size_t f, std::size_t n, std::size_t c) { return (f * nn + n) * nc + c; };
-  for (std::size_t f = 0; f < nf; ++f)
-    for (std::size_t n = 0; n < nn; ++n)
-      for (std::size_t c = 0; c < nc; ++c) {
-        if (f + 1 < nf) problem.pull_together(index(f, n, c), index(f + 1, n, c), smoothness);
-        if (n + 1 < nn) problem.pull_together(index(f, n, c), index(f, n + 1, c), smoothness);
-        if (c + 1 < nc) problem.pull_together(index(f, n, c), index(f, n, c + 1), smoothness);
-        problem.at(index(f, n, c), index(f, n, c)) += 1e-6;  // towards 0, where nothing at all is known
-        // Half-maps that agree nowhere say that nothing is right; no sample comes near.
-        if (nn > 1 && n == 0) problem.at(index(f, n, c), index(f, n, c)) += 1e6;
+  // The share depends on lambda where the prior's weight is not 1: lambda 1 first, then what came out.
+  table.lambda.assign(table.nodes(), 1);
+  for (int round = 0; round < (prior_weight == 1 ? 1 : kShareRounds); ++round) {
+    NormalEquations problem(table.nodes());
+    for (const ShellSample* sample : samples) {
+      // error(lambda) = constant - 2 u lambda + v lambda^2; shells of almost no truth must not outweigh all others.
+      const double q =
+          sample->prior_share(table.at(sample->frequency, sample->nominal, sample->half_fsc), prior_weight);
+      const double u = q * (sample->ft - (1 - q) * sample->yf), v = q * q * sample->ff;
+      const double weight = sample->weight / std::max(1.0, v);
+      const auto corners = confidence_corners(table, sample->frequency, sample->nominal, sample->half_fsc);
+      for (const auto& a : corners) {
+        if (a.share == 0) continue;
+        problem.right[a.node] += weight * a.share * u;
+        for (const auto& b : corners) problem.at(a.node, b.node) += weight * a.share * b.share * v;
       }
-  table.lambda = problem.solve();
+    }
+    for (std::size_t f = 0; f < nf; ++f)
+      for (std::size_t n = 0; n < nn; ++n)
+        for (std::size_t c = 0; c < nc; ++c) {
+          if (f + 1 < nf) problem.pull_together(index(f, n, c), index(f + 1, n, c), smoothness);
+          if (n + 1 < nn) problem.pull_together(index(f, n, c), index(f, n + 1, c), smoothness);
+          if (c + 1 < nc) problem.pull_together(index(f, n, c), index(f, n, c + 1), smoothness);
+          problem.at(index(f, n, c), index(f, n, c)) += 1e-6;  // towards 0, where nothing at all is known
+          // Half-maps that agree nowhere say that nothing is right; no sample comes near.
+          if (nn > 1 && n == 0) problem.at(index(f, n, c), index(f, n, c)) += 1e6;
+        }
+    table.lambda = problem.solve();
+  }
   for (double& v : table.lambda) v = std::round(v * 1e4) / 1e4;
   return table;
 }
@@ -159,7 +171,7 @@ void balance_sources(std::vector<ShellSample>& samples) {
 }
 
 std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& samples, double voxel,
-                                                double smoothness) {
+                                                double smoothness, double prior_weight) {
   std::map<std::string, std::size_t> group;
   std::size_t sources = 0;
   for (const auto& s : samples) {
@@ -171,13 +183,14 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
   for (auto& entry : group) entry.second = number++ % groups;
 
   std::vector<ConfidenceScore> scores;
-  const auto judge = [&](const std::string& name, const std::function<double(const ShellSample&)>& lambda) {
+  const auto judge = [&](const std::string& name, const std::function<double(const ShellSample&)>& lambda,
+                         double weight) {
     ConfidenceScore score{name, {}, std::vector<ConfidenceScore::Mean>(sources)};
     double total = 0;
     std::vector<double> totals(sources);
     const auto add = [&](ConfidenceScore::Mean& mean, const ShellSample& s, double l) {
-      mean.error += s.weight * std::min(10.0, s.error(l));
-      mean.correlation += s.weight * s.correlation(l);
+      mean.error += s.weight * std::min(10.0, s.error(l, weight));
+      mean.correlation += s.weight * s.correlation(l, weight);
       mean.lambda += s.weight * l;
     };
     const auto divide = [](ConfidenceScore::Mean& mean, double by) {
@@ -195,29 +208,36 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
     for (std::size_t i = 0; i < sources; ++i) divide(score.by_source[i], totals[i]);
     scores.push_back(std::move(score));
   };
-  judge("gaussian", [](const ShellSample&) { return 0.0; });
-  judge("red", [](const ShellSample&) { return 1.0; });
-  judge("cw", [](const ShellSample& s) { return s.nominal > 0 ? confidence_ramp(1 / s.nominal) : 0.0; });
-  const auto tables = [&](const std::string& name, ConfidenceAxes axes) {
+  judge(
+      "gaussian", [](const ShellSample&) { return 0.0; }, 1);
+  judge(
+      "red", [](const ShellSample&) { return 1.0; }, 1);
+  judge(
+      "cw", [](const ShellSample& s) { return s.nominal > 0 ? confidence_ramp(1 / s.nominal) : 0.0; }, 1);
+  const auto tables = [&](const std::string& name, ConfidenceAxes axes, double weight) {
     std::vector<ConfidenceTable> without;  // one for each group
     for (std::size_t g = 0; g < groups; ++g) {
       std::vector<const ShellSample*> others;
       for (const auto& s : samples)
         if (group[s.structure] != g) others.push_back(&s);
-      without.push_back(fit_confidence(others, voxel, axes, smoothness));
+      without.push_back(fit_confidence(others, voxel, axes, smoothness, weight));
     }
-    judge(name,
-          [&](const ShellSample& s) { return without[group[s.structure]].at(s.frequency, s.nominal, s.half_fsc); });
+    judge(
+        name, [&](const ShellSample& s) { return without[group[s.structure]].at(s.frequency, s.nominal, s.half_fsc); },
+        weight);
   };
   if (groups < 2) return scores;
-  tables("one value", {false, false, false});
-  tables("nominal resolution", {false, true, false});
-  tables("frequency", {true, false, false});
-  tables("half-map FSC", {false, false, true});
-  tables("frequency, nominal resolution", {true, true, false});
-  tables("frequency, half-map FSC", {true, false, true});
-  tables("nominal resolution, half-map FSC", {false, true, true});
-  tables("frequency, nominal resolution, half-map FSC", {true, true, true});
+  tables("one value", {false, false, false}, prior_weight);
+  tables("nominal resolution", {false, true, false}, prior_weight);
+  tables("frequency", {true, false, false}, prior_weight);
+  tables("half-map FSC", {false, false, true}, prior_weight);
+  tables("frequency, nominal resolution", {true, true, false}, prior_weight);
+  tables("frequency, half-map FSC", {true, false, true}, prior_weight);
+  tables("nominal resolution, half-map FSC", {false, true, true}, prior_weight);
+  tables("frequency, nominal resolution, half-map FSC", {true, true, true}, prior_weight);
+  for (const double weight : kPriorWeights)
+    tables("prior weight " + std::to_string(static_cast<int>(weight)) + ", nominal resolution, half-map FSC", {},
+           weight);
   return scores;
 }
 

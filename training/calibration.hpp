@@ -1,6 +1,6 @@
 #pragma once
 // How far the denoiser is right, shell by shell, on structures that it has not seen: what the table of
-// --confidence per-shell is made from. docs/red.md derives it.
+// --confidence per-shell is made from, for a given weight of the prior. docs/red.md derives it.
 
 #include <string>
 #include <vector>
@@ -21,13 +21,13 @@ struct ShellSample {
   double half_fsc = 0;
   double yy = 0, ff = 0, yf = 0, yt = 0, ft = 0;
 
-  /// The prior's share of a coefficient, tau^-2 / (K + tau^-2) = 1 - FSC with RELION's tau2 (FSC within 0.001 ..
-  /// 0.999).
-  double prior_share() const;
-  /// |x - t|^2 / |t|^2 of x = (B + lambda f tau^-2) / (K + tau^-2), in the shell.
-  double error(double lambda) const;
+  /// The prior's share of a coefficient, w tau^-2 / (K + w tau^-2) with w = weighed_prior(lambda, prior_weight) and
+  /// RELION's tau2 = FSC / ((1 - FSC) K), FSC within 0.001 .. 0.999.
+  double prior_share(double lambda, double prior_weight = 1) const;
+  /// |x - t|^2 / |t|^2 of x = (B + lambda f w tau^-2) / (K + w tau^-2), in the shell.
+  double error(double lambda, double prior_weight = 1) const;
   /// Correlation of x with the truth.
-  double correlation(double lambda) const;
+  double correlation(double lambda, double prior_weight = 1) const;
 };
 
 /// Shells 1 .. cut - 1 of a pair; those without any truth are left out, and all of them where the nominal resolution is
@@ -46,7 +46,7 @@ struct ConfidenceAxes {
 /// those that have some. A convex quadratic problem, solved by projected coordinate descent. Throws UsageError without
 /// samples.
 ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, double voxel, ConfidenceAxes axes = {},
-                               double smoothness = 1);
+                               double smoothness = 1, double prior_weight = 1);
 
 /// Weights so that all sources count alike, with mean 1.
 void balance_sources(std::vector<ShellSample>& samples);
@@ -62,10 +62,11 @@ struct ConfidenceScore {
   std::vector<Mean> by_source;
 };
 
-/// lambda 0, lambda 1, the paper's ramp, and tables over several choices of quantities. Each sample is judged by a
+/// lambda 0, lambda 1 and the paper's ramp, all with RELION's tau2; tables over several choices of quantities with the
+/// prior's weight; and the usual table with several such weights. Each sample is judged by a
 /// table made without its own structure: the structures are dealt out to five groups, fewer where there are fewer. With
 /// one structure alone there are no tables.
 std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& samples, double voxel,
-                                                double smoothness = 1);
+                                                double smoothness = 1, double prior_weight = 1);
 
 }  // namespace cryored

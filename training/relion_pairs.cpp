@@ -109,7 +109,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
     for (std::string* path : {&request.data_real, &request.data_imag, &request.weight})
       *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
     const RequestArrays arrays = open_arrays(request);
-    const Map map = unregularised_map(request, arrays, red_weights(request, arrays));
+    const Map map = unregularised_map(request, arrays);
     TrainingPair pair = pair_of(map, truth, cut_shell(request), options.voxel, star);
     pair.nominal_resolution = resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
     pair.half_fsc.assign(request.fsc.begin(), request.fsc.end());

@@ -48,8 +48,7 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
     if (fs::exists(beside)) *path = beside;
   }
   const RequestArrays arrays = open_arrays(request);
-  const RedWeights weights = red_weights(request, arrays);
-  const Map input = unregularised_map(request, arrays, weights);
+  const Map input = unregularised_map(request, arrays);
   if (input.nx != truth.nx)
     throw InputError(Problem{star, "box", std::to_string(input.nx), "the truth's " + std::to_string(truth.nx),
                              "give the truth of this data set"});

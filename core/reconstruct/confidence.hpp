@@ -38,6 +38,7 @@ struct Confidence {
   double lambda = 0;   ///< with by_shell the mean over the shells that the denoiser may touch
   std::string source;  ///< for the record, e.g. "half-map FSC 0.143 at 7.31 A, range 10 to 4.5 A"
   bool by_shell = false;
+  double prior_weight = 1;  ///< of weighed_prior(); 1 without a table
   /// One weight per shell 0 .. N/2: `lambda`, or with by_shell a value for each, in every shell that the denoiser may
   /// touch (see usable_shells), and 0 elsewhere.
   std::vector<double> per_shell;

@@ -55,6 +55,7 @@ Confidence confidence_by_shell(const ReconstructRequest& request, const Confiden
                                double pixel_size, const std::string& source) {
   Confidence confidence;
   confidence.by_shell = true;
+  confidence.prior_weight = table.prior_weight;
   confidence.source = source;
   confidence.per_shell = usable_shells(request, 1, 0);
   double count = 0;
@@ -155,9 +156,10 @@ void remove_stale_denoised(const ReconstructRequest& request) {
 Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedOptions& options,
                  Denoiser& denoiser, ReconstructReport& report, Stages& stages) {
   const ReconstructDecision& decision = report.decision;
-  RedWeights weights = red_weights(request, arrays, options.gridding);
+  RedWeights weights;
+  weights.none = fourier_weights(request, arrays, Prior::none, options.gridding);
   stages.end("weights");
-  const Map unregularised = unregularised_map(request, arrays, weights, options.gridding);
+  const Map unregularised = unregularised_map(request, arrays, weights.none, options.gridding);
   stages.end("unregularised map");
   const DenoiserPass pass = denoise(request, unregularised, decision.pixel_size, denoiser, decision.symmetry);
   stages.add("denoiser", pass.seconds_denoiser);
@@ -182,6 +184,7 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   for (std::size_t s = 0; s < usable.size(); ++s) {
     if (report.lambda[s] > 0) report.last_denoised_shell = static_cast<int>(s);
   }
+  weights.tau2 = weighed_weights(request, arrays, report.lambda, decision.confidence.prior_weight, options.gridding);
   const HalfBall ball = weights.tau2.ball;
   const BallSpectrum spectrum =
       red_spectrum(request, arrays, std::move(weights), unregularised, pass.denoised, report.lambda);

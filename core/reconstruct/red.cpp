@@ -8,6 +8,7 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/reconstruct/confidence_table.hpp"
 
 namespace cryored {
 namespace {
@@ -65,17 +66,22 @@ void check_denoised(const Map& denoised, const Map& input, const Denoiser& denoi
 
 }  // namespace
 
-RedWeights red_weights(const ReconstructRequest& request, const RequestArrays& arrays,
-                       const ReconstructOptions& options) {
-  RedWeights weights;
-  weights.tau2 = fourier_weights(request, arrays, Prior::tau2, options);
-  weights.none = fourier_weights(request, arrays, Prior::none, options);
-  return weights;
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const FourierWeights& none,
+                      const ReconstructOptions& options) {
+  return finish(request, none.ball, weighted_data(request, arrays, none), options);
 }
 
-Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights,
-                      const ReconstructOptions& options) {
-  return finish(request, weights.none.ball, weighted_data(request, arrays, weights.none), options);
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays) {
+  return unregularised_map(request, arrays, fourier_weights(request, arrays, Prior::none));
+}
+
+FourierWeights weighed_weights(const ReconstructRequest& request, const RequestArrays& arrays,
+                               const std::vector<double>& lambda, double prior_weight,
+                               const ReconstructOptions& options) {
+  ReconstructRequest weighed = request;
+  for (std::size_t s = 0; s < weighed.tau2.size() && s < lambda.size(); ++s)
+    weighed.tau2[s] /= weighed_prior(lambda[s], prior_weight);
+  return fourier_weights(weighed, arrays, Prior::tau2, options);
 }
 
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,

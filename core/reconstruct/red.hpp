@@ -15,12 +15,17 @@ namespace cryored {
 struct RedWeights {
   FourierWeights tau2, none;
 };
-RedWeights red_weights(const ReconstructRequest& request, const RequestArrays& arrays,
-                       const ReconstructOptions& options = {});
 
-/// B/K as a map: RELION's pipeline with W = K, cut at r_max. N^3, origin at N/2.
-Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const RedWeights& weights,
+/// B/K as a map: RELION's pipeline with W = K, cut at r_max. N^3, origin at N/2. `none` are the weights without tau^-2.
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays, const FourierWeights& none,
                       const ReconstructOptions& options = {});
+/// The same with weights of its own.
+Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays);
+
+/// The weights with tau^-2, in each shell times weighed_prior(lambda of the shell, prior_weight).
+FourierWeights weighed_weights(const ReconstructRequest& request, const RequestArrays& arrays,
+                               const std::vector<double>& lambda, double prior_weight,
+                               const ReconstructOptions& options = {});
 
 /// One pass of the denoiser.
 struct DenoiserPass {

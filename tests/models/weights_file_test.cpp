@@ -302,6 +302,16 @@ TEST(WeightsConfidence, ACorruptTableIsRefused) {
   for (const auto& [from, to, field] : changes)
     expect_error<InputError>([&] { parse_weights_structure(with_json(file, from, to), "x.crw"); }, "x.crw", field,
                              "cryored-calibrate");
+  EXPECT_EQ(parse_weights_structure(file, "x.crw").confidence->prior_weight, 1) << "absent: as before";
+  info.confidence->prior_weight = 16;
+  const auto weighed = encode_weights(info, {{"a", {2}, {1, 2}}});
+  EXPECT_EQ(parse_weights_structure(weighed, "x.crw").confidence, info.confidence);
+  for (const std::string bad : {"0.5", "-16", "1e7", "\"16\"", "null"})
+    expect_error<InputError>(
+        [&] {
+          parse_weights_structure(with_json(weighed, "\"prior_weight\": 16.0", "\"prior_weight\": " + bad), "x.crw");
+        },
+        "x.crw", "prior_weight", "from 1 to 1e6");
   info.confidence->lambda.pop_back();
   EXPECT_THROW(encode_weights(info, {{"a", {2}, {1, 2}}}), InputError);
 }

@@ -186,7 +186,8 @@ TEST(Reconstruct, EveryMapOfRedComesFromTheGpuThatIsAskedFor) {
   unsetenv("FAKE_CUDA_LIBRARY_LOG");
   std::ostringstream calls;
   calls << std::ifstream(log).rdbuf();
-  EXPECT_EQ(calls.str(), "gridding 1\ngridding 1\ninverse 1\ninverse 1\n") << "two weights, B/K and the result";
+  EXPECT_EQ(calls.str(), "gridding 1\ninverse 1\ngridding 1\ninverse 1\n")
+      << "K and B/K, then K + tau^-2 and the result";
 }
 
 TEST(Reconstruct, FinalJoinedMapStaysTheWienerMap) {
@@ -279,6 +280,35 @@ TEST(Reconstruct, ATableOfOnesIsRedAndOneOfZerosIsGaussian) {
   options.per_shell = constant_confidence(1e-9);
   EXPECT_TRUE(reconstruct(request, options, &denoiser).denoiser_ran);
   EXPECT_LT(relative_difference(read_mrc(request.result), gaussian, 32), 1e-6);
+}
+
+TEST(Reconstruct, ThePriorsWeightIsASmallerTau2InTheShellsOfTheDenoiser) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));  // box 32, 2 A, cut 14
+  FunctionDenoiser denoiser(0, [](const Map& map) { return scaled(map, 0.5f); });
+  RedOptions options = with_pixel();
+  // lambda 1 up to shell 6, 0.5 in shell 7, none from shell 8 on.
+  options.per_shell = ConfidenceTable{{6.0 / 64, 8.0 / 64}, {0}, {0}, {1, 0}, 9};
+  const ReconstructReport report = reconstruct(request, options, &denoiser);
+  EXPECT_EQ(report.decision.confidence.prior_weight, 9);
+  EXPECT_NEAR(report.lambda[7], 0.5, 1e-12);
+  const Map weighed = read_mrc(request.result);
+
+  // The same by hand: tau2 / 9, tau2 / 5, tau2.
+  ReconstructRequest smaller = request;
+  for (std::size_t s = 0; s < smaller.tau2.size(); ++s) smaller.tau2[s] /= s <= 6 ? 9 : s == 7 ? 5 : 1;
+  options.per_shell->prior_weight = 1;
+  reconstruct(smaller, options, &denoiser);
+  EXPECT_EQ(read_mrc(request.result).data, weighed.data);
+  reconstruct(request, options, &denoiser);
+  EXPECT_GT(relative_difference(read_mrc(request.result), weighed, 7), 0.02) << "it makes a difference";
+
+  // Lambda 0 is RELION's prior, whatever the weight.
+  const Map gaussian = reconstruct_gaussian(request, open_arrays(request));
+  options.per_shell = constant_confidence(1e-9);
+  options.per_shell->prior_weight = 16;
+  EXPECT_TRUE(reconstruct(request, options, &denoiser).denoiser_ran);
+  EXPECT_LT(relative_difference(read_mrc(request.result), gaussian, 32), 1e-5);
 }
 
 TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {

@@ -31,6 +31,12 @@ struct Case {
 
 const Symmetry none = parse_symmetry("C1");
 
+RedWeights red_weights(const ReconstructRequest& request, const RequestArrays& arrays,
+                       const ReconstructOptions& options = {}) {
+  return {fourier_weights(request, arrays, Prior::tau2, options),
+          fourier_weights(request, arrays, Prior::none, options)};
+}
+
 double relative(const Map& a, const Map& b) { return relative_difference(a, b, static_cast<double>(a.nx)); }
 
 class Paddings : public ::testing::TestWithParam<int> {};
@@ -42,7 +48,7 @@ TEST_P(Paddings, LambdaZeroIsTheGaussianPath) {
   const Map expected = reconstruct_gaussian(c.request, c.arrays);
   RedWeights weights = red_weights(c.request, c.arrays);
   const HalfBall ball = weights.tau2.ball;
-  const Map m = unregularised_map(c.request, c.arrays, weights);
+  const Map m = unregularised_map(c.request, c.arrays, weights.none);
   FunctionDenoiser denoiser(0, [](const Map& map) { return scaled(map, -3); });
   const DenoiserPass pass = denoise(c.request, m, pixel, denoiser, none);
   EXPECT_GT(relative(pass.denoised, m), 3);  // f does a lot, and yet:
@@ -57,7 +63,7 @@ TEST_P(Paddings, LambdaOneAndTheIdentityGiveTheUnregularisedMap) {
   const Case c(s);
   RedWeights weights = red_weights(c.request, c.arrays);
   const HalfBall ball = weights.tau2.ball;
-  const Map m = unregularised_map(c.request, c.arrays, weights);
+  const Map m = unregularised_map(c.request, c.arrays, weights.none);
   const Map gaussian = reconstruct_gaussian(c.request, c.arrays);
   // Voxel 2.15 A: another box and a Nyquist frequency (4.3 A) beyond the cut (4.57 A).
   FunctionDenoiser denoiser(2.15, [](const Map& map) { return map; });
@@ -84,7 +90,7 @@ TEST_P(Paddings, ScalingDenoiserFollowsEquation17Exactly) {
   RedWeights weights = red_weights(c.request, c.arrays, options);
   const HalfBall ball = weights.tau2.ball;
   const BallWeights n_k = weights.none.n;
-  const Map m = unregularised_map(c.request, c.arrays, weights);
+  const Map m = unregularised_map(c.request, c.arrays, weights.none);
   FunctionDenoiser denoiser(0, [](const Map& map) { return scaled(map, 0.5f); });
   const DenoiserPass pass = denoise(c.request, m, pixel, denoiser, none);
   const auto lambda = c.lambda(0.7);
@@ -126,7 +132,7 @@ TEST(Red, NonLinearDenoiserAgainstBruteForce) {
   RedWeights weights = red_weights(c.request, c.arrays, options);
   const HalfBall ball = weights.tau2.ball;
   const BallWeights n_w = weights.tau2.n, n_k = weights.none.n;
-  const Map m = unregularised_map(c.request, c.arrays, weights);
+  const Map m = unregularised_map(c.request, c.arrays, weights.none);
   const auto squashed = [](const Map& map) {
     Map out = map;
     for (float& v : out.data) v = v > 0 ? 1.2f * v : 0.1f * v;
@@ -227,7 +233,7 @@ TEST(Red, ShellsOfLambdaZeroAreGaussian) {
   RedWeights weights = red_weights(c.request, c.arrays);
   const HalfBall ball = weights.tau2.ball;
   const BallSpectrum gaussian = weighted_data(c.request, c.arrays, weights.tau2);
-  const Map m = unregularised_map(c.request, c.arrays, weights);
+  const Map m = unregularised_map(c.request, c.arrays, weights.none);
   std::vector<double> lambda(static_cast<std::size_t>(s.box / 2 + 1), 0.0);
   lambda[6] = 1;
   const BallSpectrum found = red_spectrum(c.request, c.arrays, std::move(weights), m, scaled(m, 0.5f), lambda);
@@ -252,7 +258,7 @@ TEST(Denoise, HalvesUpToItsNyquistFrequencyAndNothingBeyond) {
   s.box = 48;
   s.current_size = 44;
   const Case c(s);
-  Map m = unregularised_map(c.request, c.arrays, red_weights(c.request, c.arrays));
+  Map m = unregularised_map(c.request, c.arrays);
   const Map mask = spherical_mask(48, 15, 8);
   const auto masked = [&](Map map) {
     for (std::size_t i = 0; i < map.size(); ++i) map.data[i] *= mask.data[i];

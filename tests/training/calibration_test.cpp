@@ -69,7 +69,7 @@ TEST(Calibration, TheErrorIsThatOfTheMap) {
   EXPECT_NEAR(samples[4].frequency, 5 / (kBox * kVoxel), 1e-12);
   EXPECT_NEAR(samples[4].nominal, 0.125, 1e-12);
   // x by hand for lambda 0.4, and its distance from the truth.
-  const double q = samples[4].prior_share();
+  const double q = samples[4].prior_share(0.4);
   Map x = pair.input, rest(kBox, kBox, kBox);
   for (std::size_t i = 0; i < x.size(); ++i) {
     x.data[i] = static_cast<float>((1 - q) * x.data[i] + 0.4 * q * denoised.data[i]);
@@ -119,7 +119,7 @@ TEST(Calibration, TheTableFindsTheShellsInWhichTheDenoiserIsRight) {
   for (double v : table.lambda) EXPECT_TRUE(v >= 0 && v <= 1);
 
   const auto scores = compare_confidence(samples, kVoxel);
-  ASSERT_EQ(scores.size(), 11u);
+  ASSERT_EQ(scores.size(), 17u);
   const auto error = [&](const std::string& name) {
     for (const auto& s : scores)
       if (s.name == name) return s.all.error;
@@ -146,6 +146,61 @@ TEST(Calibration, TheTableFindsTheAgreementAtWhichTheDenoiserIsRight) {
     EXPECT_GT(table.at(frequency, 0.125, 0.61), 0.85);
     EXPECT_LT(table.at(frequency, 0.125, 0.17), 0.2);
   }
+}
+
+TEST(Calibration, TheErrorWithAPriorsWeightIsThatOfTheMap) {
+  const TrainingPair pair = white_pair(2, 1.3);
+  const Map denoised = white(8, 1);
+  const auto samples = shell_samples("X", pair, denoised, kVoxel);
+  const double fsc = pair.half_fsc[0], w = 1 + 8 * 0.4;
+  const double q = w * (1 - fsc) / (fsc + w * (1 - fsc));
+  EXPECT_NEAR(samples[4].prior_share(0.4, 9), q, 1e-6);
+  EXPECT_NEAR(samples[4].prior_share(0, 9), 1 - fsc, 1e-6) << "lambda 0: RELION's own";
+  Map rest(kBox, kBox, kBox);
+  for (std::size_t i = 0; i < rest.size(); ++i)
+    rest.data[i] = static_cast<float>((1 - q) * pair.input.data[i] + 0.4 * q * denoised.data[i] - pair.target.data[i]);
+  const auto error = shell_power(forward(rest)), power = shell_power(forward(pair.target));
+  for (std::size_t s = 1; s < 15; ++s) EXPECT_NEAR(samples[s - 1].error(0.4, 9), error[s] / power[s], 1e-4) << s;
+}
+
+TEST(Calibration, HalfMapsThatAgreeOnWhatIsWrongAskForAHeavierPrior) {
+  // Both halves share an error of the truth's power, so the half-map FSC promises what is not there; the denoiser
+  // takes most of it away.
+  std::vector<ShellSample> samples;
+  std::vector<const ShellSample*> all;
+  for (unsigned seed = 1; seed <= 6; ++seed) {
+    TrainingPair pair = white_pair(seed, 1);
+    pair.half_fsc.assign(pair.half_fsc.size(), 0.9f);
+    Map denoised = pair.target;
+    const Map error = white(200 + seed, 0.4);
+    for (std::size_t i = 0; i < denoised.size(); ++i) denoised.data[i] += error.data[i];
+    for (auto& s : shell_samples("S" + std::to_string(seed), pair, denoised, kVoxel)) samples.push_back(s);
+  }
+  for (const auto& s : samples) all.push_back(&s);
+  const ConfidenceTable table = fit_confidence(all, kVoxel, {}, 0.1, 16);
+  EXPECT_EQ(table.prior_weight, 16);
+  // The best share of f is at lambda 1 / (1 + 0.16) of a denoiser alone; found with its own share of the prior.
+  const double best = table.at(5 / 80.0, 0.125, 0.9);
+  double sum_low = 0, sum = 0, sum_high = 0;
+  for (const auto& s : samples) {
+    const double q = s.prior_share(best, 16);
+    const auto at = [&](double l) {
+      const double a = 1 - q, b = l * q;
+      return a * a * s.yy + b * b * s.ff + 2 * (a * b * s.yf - a * s.yt - b * s.ft);
+    };
+    sum_low += at(best - 0.1), sum += at(best), sum_high += at(std::min(1.0, best + 0.1));
+  }
+  EXPECT_LT(sum, sum_low);
+  EXPECT_LE(sum, sum_high);
+  const auto scores = compare_confidence(samples, kVoxel, 0.1, 16);
+  const auto error = [&](const std::string& name) {
+    for (const auto& s : scores)
+      if (s.name.starts_with(name)) return s.all.error;
+    ADD_FAILURE() << name;
+    return 0.0;
+  };
+  EXPECT_LT(error("prior weight 16"), 0.5 * error("prior weight 1,"));
+  EXPECT_EQ(error("prior weight 16"), error("nominal resolution, half-map FSC"));
 }
 
 TEST(Calibration, SourcesCountAlike) {
