@@ -41,10 +41,11 @@ void print(const WeightsInfo& info, bool verified) {
             << (denoiser ? "  voxel size    " : "  pixel size    about ") << info.voxel_size << " A, trained on "
             << (denoiser ? "blocks of " : "images of ") << info.block << "\n"
             << "  date, licence " << info.date << ", " << info.licence << "\n";
-  if (denoiser)
-    std::cout << "  confidence    "
-              << (info.confidence ? "a table for each shell" : "no table, so --confidence per-shell is refused")
+  if (denoiser && info.confidence)
+    std::cout << "  confidence    a table for each shell, weight of the prior " << info.confidence->prior_weight
               << "\n";
+  else if (denoiser)
+    std::cout << "  confidence    no table, so --confidence per-shell is refused\n";
   std::cout << "  sha256        " << info.sha256 << "\n";
 }
 
