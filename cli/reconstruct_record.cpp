@@ -56,7 +56,7 @@ std::string confidence_name(const ReconstructRun& run) {
   return run.intent.options.prior == RedOptions::Prior::red ? "red" : "cw";
 }
 
-/// "lambda 0.571", or with a lambda for each shell "lambda 1.00 at 20 A, 0.42 at 10 A".
+/// "lambda 0.571", or with a lambda for each shell "lambda 1.00 at 20 A, 0.42 at 10 A, weight of the prior 16".
 std::string lambda_text(const ReconstructRun& run) {
   if (!run.decision.confidence.by_shell) return "lambda " + number(run.decision.confidence.lambda, "%.3f");
   std::string text;
@@ -66,7 +66,9 @@ std::string lambda_text(const ReconstructRun& run) {
     text += (text.empty() ? "lambda " : ", ") + number(run.report.lambda[static_cast<std::size_t>(shell)], "%.2f") +
             " at " + number(resolution, "%g A");
   }
-  return text.empty() ? "lambda " + number(run.decision.confidence.lambda, "%.3f") + " in the mean" : text;
+  if (text.empty()) text = "lambda " + number(run.decision.confidence.lambda, "%.3f") + " in the mean";
+  const double weight = run.decision.confidence.prior_weight;
+  return weight == 1 ? text : text + ", weight of the prior " + number(weight, "%g");
 }
 
 // Why the denoiser did not run, in the user's own words where an option decided.

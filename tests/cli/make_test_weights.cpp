@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     info.voxel_size = std::stod(argv[2]);
     info.block = 32;
     if (std::string(argv[3]) == "confident")  // 1 up to 12 A, falling to 0 at 8 A
-      info.confidence = cryored::ConfidenceTable{{1 / 12., 1 / 8.}, {0}, {0}, {1, 0}};
+      info.confidence = cryored::ConfidenceTable{{1 / 12., 1 / 8.}, {0}, {0}, {1, 0}, 4};
     cryored::save_weights(argv[1], network, info);
   } catch (const cryored::Error& error) {
     std::cerr << "make_test_weights: " << error.what() << "\n";

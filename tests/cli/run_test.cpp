@@ -102,8 +102,10 @@ TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
   EXPECT_EQ(denoiser["confidence"], "per-shell");
   EXPECT_NEAR(denoiser["lambda_per_shell"][8].get<double>(), 1, 1e-9);     // 12 A
   EXPECT_NEAR(denoiser["lambda_per_shell"][10].get<double>(), 0.5, 1e-9);  // 9.6 A
+  EXPECT_EQ(denoiser["prior_weight"], 4);
   EXPECT_NE(
-      outcome.out.find("RED, confidence per-shell, lambda 1.00 at 20 A, 1.00 at 15 A, 1.00 at 12 A, 0.50 at 10 A"),
+      outcome.out.find("RED, confidence per-shell, lambda 1.00 at 20 A, 1.00 at 15 A, 1.00 at 12 A, 0.50 at 10 A, "
+                       "weight of the prior 4, nominal"),
       std::string::npos)
       << outcome.out;
   EXPECT_EQ(
@@ -123,6 +125,7 @@ TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
   }
   reconstruct({"--prior", "cw-red", "--weights", CRYORED_TEST_CONFIDENT_WEIGHTS});
   EXPECT_EQ(record()["denoiser"]["confidence"], "cw");
+  EXPECT_EQ(record()["denoiser"]["prior_weight"], 1) << "the paper's rule has RELION's tau2";
 
   reconstruct({"--confidence", "red", "--weights", random});
   EXPECT_EQ(record()["denoiser"]["confidence"], "red");
