@@ -13,7 +13,8 @@ namespace cryored {
 namespace {
 
 constexpr double kPriorWeights[] = {1, 2, 4, 8, 16, 64};  // compared
-constexpr int kShareRounds = 8;                           // the last changes lambda by less than 0.001
+constexpr int kShareRounds = 100;                         // at most
+constexpr double kShareChange = 1e-4;                     // of lambda, at which rounds end
 
 /// Evenly spaced nodes from 0 to the Nyquist frequency.
 std::vector<double> spaced(int count, double end) {
@@ -132,7 +133,8 @@ ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, d
   const auto index = [&](std::size_t f, std::size_t n, std::size_t c) { return (f * nn + n) * nc + c; };
   // The share depends on lambda where the prior's weight is not 1: lambda 1 first, then what came out.
   table.lambda.assign(table.nodes(), 1);
-  for (int round = 0; round < (prior_weight == 1 ? 1 : kShareRounds); ++round) {
+  double change = 1;
+  for (int round = 0; round < kShareRounds && change > kShareChange; ++round) {
     NormalEquations problem(table.nodes());
     for (const ShellSample* sample : samples) {
       // error(lambda) = constant - 2 u lambda + v lambda^2; shells of almost no truth must not outweigh all others.
@@ -157,7 +159,11 @@ ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, d
           // Half-maps that agree nowhere say that nothing is right; no sample comes near.
           if (nn > 1 && n == 0) problem.at(index(f, n, c), index(f, n, c)) += 1e6;
         }
-    table.lambda = problem.solve();
+    const std::vector<double> lambda = problem.solve();
+    change = 0;
+    for (std::size_t i = 0; i < lambda.size() && prior_weight != 1; ++i)
+      change = std::max(change, std::abs(lambda[i] - table.lambda[i]));
+    table.lambda = lambda;
   }
   for (double& v : table.lambda) v = std::round(v * 1e4) / 1e4;
   return table;

@@ -25,10 +25,9 @@ struct ConfidenceTable {
   double at(double shell_frequency, double nominal_frequency, double shell_fsc) const;
 };
 
-/// What tau^-2 is multiplied by in a shell: 1 where lambda is 0 (RELION's prior), `prior_weight` (1 or more) where it
-/// is
-/// 1. With prior_weight 1 this is eq. (17) with RELION's tau2, which takes half-maps that agree for right; the larger
-/// it is, the less B/K counts beside f(B/K).
+/// What tau^-2 is multiplied by in a shell: 1 at lambda 0 (RELION's prior), `prior_weight` (1 or more) at lambda 1.
+/// prior_weight 1 is eq. (17) with RELION's tau2, which takes half-maps that agree for right; the larger it is, the
+/// less B/K counts beside f(B/K).
 inline double weighed_prior(double lambda, double prior_weight) { return 1 + (prior_weight - 1) * lambda; }
 
 /// The nodes around a point and their shares, which sum to 1; a share may be 0. Reads the nodes, not lambda.

@@ -184,7 +184,7 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   for (std::size_t s = 0; s < usable.size(); ++s) {
     if (report.lambda[s] > 0) report.last_denoised_shell = static_cast<int>(s);
   }
-  weights.tau2 = weighed_weights(request, arrays, report.lambda, decision.confidence.prior_weight, options.gridding);
+  weights.tau2 = weights_with_prior(request, arrays, report.lambda, decision.confidence.prior_weight, options.gridding);
   const HalfBall ball = weights.tau2.ball;
   const BallSpectrum spectrum =
       red_spectrum(request, arrays, std::move(weights), unregularised, pass.denoised, report.lambda);

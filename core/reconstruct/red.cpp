@@ -75,9 +75,9 @@ Map unregularised_map(const ReconstructRequest& request, const RequestArrays& ar
   return unregularised_map(request, arrays, fourier_weights(request, arrays, Prior::none));
 }
 
-FourierWeights weighed_weights(const ReconstructRequest& request, const RequestArrays& arrays,
-                               const std::vector<double>& lambda, double prior_weight,
-                               const ReconstructOptions& options) {
+FourierWeights weights_with_prior(const ReconstructRequest& request, const RequestArrays& arrays,
+                                  const std::vector<double>& lambda, double prior_weight,
+                                  const ReconstructOptions& options) {
   ReconstructRequest weighed = request;
   for (std::size_t s = 0; s < weighed.tau2.size() && s < lambda.size(); ++s)
     weighed.tau2[s] /= weighed_prior(lambda[s], prior_weight);

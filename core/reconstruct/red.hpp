@@ -23,9 +23,9 @@ Map unregularised_map(const ReconstructRequest& request, const RequestArrays& ar
 Map unregularised_map(const ReconstructRequest& request, const RequestArrays& arrays);
 
 /// The weights with tau^-2, in each shell times weighed_prior(lambda of the shell, prior_weight).
-FourierWeights weighed_weights(const ReconstructRequest& request, const RequestArrays& arrays,
-                               const std::vector<double>& lambda, double prior_weight,
-                               const ReconstructOptions& options = {});
+FourierWeights weights_with_prior(const ReconstructRequest& request, const RequestArrays& arrays,
+                                  const std::vector<double>& lambda, double prior_weight,
+                                  const ReconstructOptions& options = {});
 
 /// One pass of the denoiser.
 struct DenoiserPass {
