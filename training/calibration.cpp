@@ -12,6 +12,8 @@
 namespace cryored {
 namespace {
 
+using LambdaOf = std::function<double(const ShellSample&)>;
+
 constexpr double kPriorWeights[] = {1, 2, 4, 8, 16, 64};  // compared
 constexpr int kShareRounds = 100;                         // at most
 constexpr double kShareChange = 1e-4;                     // of lambda, at which rounds end
@@ -56,6 +58,38 @@ struct NormalEquations {
     return x;
   }
 };
+
+/// The pull of neighbouring nodes, and of nodes without any data to 0.
+NormalEquations neighbours(const ConfidenceTable& table, double smoothness) {
+  const std::size_t nf = table.frequency.size(), nn = table.nominal.size(), nc = table.half_fsc.size();
+  const auto index = [&](std::size_t f, std::size_t n, std::size_t c) { return (f * nn + n) * nc + c; };
+  NormalEquations problem(table.nodes());
+  for (std::size_t f = 0; f < nf; ++f)
+    for (std::size_t n = 0; n < nn; ++n)
+      for (std::size_t c = 0; c < nc; ++c) {
+        const std::size_t i = index(f, n, c);
+        if (f + 1 < nf) problem.pull_together(i, index(f + 1, n, c), smoothness);
+        if (n + 1 < nn) problem.pull_together(i, index(f, n + 1, c), smoothness);
+        if (c + 1 < nc) problem.pull_together(i, index(f, n, c + 1), smoothness);
+        problem.at(i, i) += 1e-6;
+        // Half-maps that agree nowhere say that nothing is right; no sample comes near.
+        if (nn > 1 && n == 0) problem.at(i, i) += 1e6;
+      }
+  return problem;
+}
+
+/// error(lambda) = constant - 2 u lambda + v lambda^2, with the prior's share as the table has lambda now.
+void add_sample(NormalEquations& problem, const ConfidenceTable& table, const ShellSample& s) {
+  const double q = s.prior_share(table.at(s.frequency, s.nominal, s.half_fsc), table.prior_weight);
+  const double u = q * (s.ft - (1 - q) * s.yf), v = q * q * s.ff;
+  const double weight = s.weight / std::max(1.0, v);  // shells of almost no truth must not outweigh all others
+  const auto corners = confidence_corners(table, s.frequency, s.nominal, s.half_fsc);
+  for (const auto& a : corners) {
+    if (a.share == 0) continue;
+    problem.right[a.node] += weight * a.share * u;
+    for (const auto& b : corners) problem.at(a.node, b.node) += weight * a.share * b.share * v;
+  }
+}
 
 /// Sums over the shells 0 .. N/2 of Re <a, b>.
 std::vector<double> cross(const HalfTransform& a, const HalfTransform& b) {
@@ -128,37 +162,13 @@ ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, d
   table.frequency = axes.frequency ? spaced(11, nyquist) : std::vector<double>{0};
   table.nominal = axes.nominal ? spaced(9, nyquist) : std::vector<double>{0};
   table.half_fsc = axes.half_fsc ? std::vector<double>{0, 0.143, 0.35, 0.6, 0.85} : std::vector<double>{0};
-  const std::size_t nf = table.frequency.size(), nn = table.nominal.size(), nc = table.half_fsc.size();
-
-  const auto index = [&](std::size_t f, std::size_t n, std::size_t c) { return (f * nn + n) * nc + c; };
+  const NormalEquations pulls = neighbours(table, smoothness);
   // The share depends on lambda where the prior's weight is not 1: lambda 1 first, then what came out.
   table.lambda.assign(table.nodes(), 1);
   double change = 1;
   for (int round = 0; round < kShareRounds && change > kShareChange; ++round) {
-    NormalEquations problem(table.nodes());
-    for (const ShellSample* sample : samples) {
-      // error(lambda) = constant - 2 u lambda + v lambda^2; shells of almost no truth must not outweigh all others.
-      const double q =
-          sample->prior_share(table.at(sample->frequency, sample->nominal, sample->half_fsc), prior_weight);
-      const double u = q * (sample->ft - (1 - q) * sample->yf), v = q * q * sample->ff;
-      const double weight = sample->weight / std::max(1.0, v);
-      const auto corners = confidence_corners(table, sample->frequency, sample->nominal, sample->half_fsc);
-      for (const auto& a : corners) {
-        if (a.share == 0) continue;
-        problem.right[a.node] += weight * a.share * u;
-        for (const auto& b : corners) problem.at(a.node, b.node) += weight * a.share * b.share * v;
-      }
-    }
-    for (std::size_t f = 0; f < nf; ++f)
-      for (std::size_t n = 0; n < nn; ++n)
-        for (std::size_t c = 0; c < nc; ++c) {
-          if (f + 1 < nf) problem.pull_together(index(f, n, c), index(f + 1, n, c), smoothness);
-          if (n + 1 < nn) problem.pull_together(index(f, n, c), index(f, n + 1, c), smoothness);
-          if (c + 1 < nc) problem.pull_together(index(f, n, c), index(f, n, c + 1), smoothness);
-          problem.at(index(f, n, c), index(f, n, c)) += 1e-6;  // towards 0, where nothing at all is known
-          // Half-maps that agree nowhere say that nothing is right; no sample comes near.
-          if (nn > 1 && n == 0) problem.at(index(f, n, c), index(f, n, c)) += 1e6;
-        }
+    NormalEquations problem = pulls;
+    for (const ShellSample* sample : samples) add_sample(problem, table, *sample);
     const std::vector<double> lambda = problem.solve();
     change = 0;
     for (std::size_t i = 0; i < lambda.size() && prior_weight != 1; ++i)
@@ -189,8 +199,7 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
   for (auto& entry : group) entry.second = number++ % groups;
 
   std::vector<ConfidenceScore> scores;
-  const auto judge = [&](const std::string& name, const std::function<double(const ShellSample&)>& lambda,
-                         double weight) {
+  const auto judge = [&](const std::string& name, const LambdaOf& lambda, double weight) {
     ConfidenceScore score{name, {}, std::vector<ConfidenceScore::Mean>(sources)};
     double total = 0;
     std::vector<double> totals(sources);
@@ -214,12 +223,11 @@ std::vector<ConfidenceScore> compare_confidence(const std::vector<ShellSample>& 
     for (std::size_t i = 0; i < sources; ++i) divide(score.by_source[i], totals[i]);
     scores.push_back(std::move(score));
   };
-  judge(
-      "gaussian", [](const ShellSample&) { return 0.0; }, 1);
-  judge(
-      "red", [](const ShellSample&) { return 1.0; }, 1);
-  judge(
-      "cw", [](const ShellSample& s) { return s.nominal > 0 ? confidence_ramp(1 / s.nominal) : 0.0; }, 1);
+  const LambdaOf none = [](const ShellSample&) { return 0.0; }, full = [](const ShellSample&) { return 1.0; },
+                 ramp = [](const ShellSample&s) { return s.nominal > 0 ? confidence_ramp(1 / s.nominal) : 0.0; };
+  judge("gaussian", none, 1);
+  judge("red", full, 1);
+  judge("cw", ramp, 1);
   const auto tables = [&](const std::string& name, ConfidenceAxes axes, double weight) {
     std::vector<ConfidenceTable> without;  // one for each group
     for (std::size_t g = 0; g < groups; ++g) {
