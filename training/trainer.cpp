@@ -8,17 +8,13 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <optional>
-#include <thread>
 
 #include "core/base/error.hpp"
-#include "core/fourier/fft.hpp"
-#include "models/device.hpp"
-#include "models/torch_device.hpp"
 #include "training/checkpoint.hpp"
 #include "training/gradients.hpp"
+#include "training/place.hpp"
 #include "training/ranks.hpp"
 #include "training/run_folder.hpp"
 #include "training/run_report.hpp"
@@ -33,14 +29,6 @@ using torch::Tensor;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with("model name") && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
-  return "unknown processor";
-}
 
 /// Parameters and buffers.
 std::vector<Tensor> state_tensors(const torch::nn::Module& model) {
@@ -60,35 +48,6 @@ Tensor channels_last(const Tensor& t) {
   if (t.dim() == 5) return t.contiguous(at::MemoryFormat::ChannelsLast3d);
   if (t.dim() == 4) return t.contiguous(at::MemoryFormat::ChannelsLast);
   return t;
-}
-
-/// A machine and how this rank uses it.
-struct Place {
-  torch::Device device = torch::kCPU;
-  std::string hardware;
-  int threads = 1;
-  bool own_gpu = false;  ///< no other rank's
-};
-
-Place take_place(const TrainOptions& o, const Ranks& ranks) {
-  // Ranks of one machine share its processors; a launcher that binds them has lowered the number already.
-  const int share = static_cast<int>(std::thread::hardware_concurrency()) / ranks.local_size();
-  const int threads = o.threads > 0 ? o.threads : std::max(1, std::min(torch::get_num_threads(), share));
-  torch::set_num_threads(threads);
-  set_threads(threads);
-  std::string request = o.device;
-  const GpuSurvey survey = request == "cpu" ? GpuSurvey{} : survey_gpus();
-  if (ranks.local_size() > 1 && (request == "cuda" || (request == "auto" && !survey.gpus.empty())))
-    request = "cuda:" + std::to_string(static_cast<std::size_t>(ranks.local_rank()) %
-                                       std::max<std::size_t>(1, survey.gpus.size()));
-  const DeviceChoice choice = choose_device(request, survey);
-  Place place;
-  place.device = prepare_device(choice);
-  place.hardware = choice.cuda ? choice.text : processor_name();
-  place.threads = threads;
-  place.own_gpu = choice.cuda && !o.device.starts_with("cuda:") &&
-                  static_cast<std::size_t>(ranks.local_size()) <= survey.gpus.size();
-  return place;
 }
 
 /// The run: task, networks and optimiser, set up and resumed by the constructor.
