@@ -59,6 +59,7 @@ TrainOptions::Denoise denoise_task_options(const Settings& settings) {
   const std::string loss = task_loss(settings, {"both", "shells", "map"}, "both");
   o.loss = loss == "shells" ? DenoiseLoss::shells : loss == "map" ? DenoiseLoss::map : DenoiseLoss::both;
   o.turn = settings.flag("turn");
+  o.assemblies = settings.number("assemblies");
   return o;
 }
 
@@ -104,6 +105,9 @@ std::vector<OptionSpec> task_option_specs() {
                     "denoise: what the output shall be: sharp, the truth cut at the input's shell; fsc, that times the "
                     "half-map FSC, as Kimanius et al. do; cref, that times sqrt(2 FSC / (1 + FSC))"),
       tool_option("turn", flag, "", "yes", "denoise: augment by the 24 rotations of the cube"),
+      tool_option("assemblies", number, "SHARE", "0", 0, 1,
+                  "denoise: share of the examples to which a second molecule's pair is added, as large assemblies and "
+                  "blocks of them hold more than one"),
       choice_option("inputs", "LIST", "map", {"map", "map,deviation", "map,fsc"},
                     "denoise: channels of the network; deviation: the map's standard deviation over 5^3 voxels around "
                     "each, which the network computes itself; fsc: the map times sqrt(2 FSC / (1 + FSC)) of the "

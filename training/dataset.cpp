@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/fourier/shells.hpp"
 #include "simulation/structures.hpp"
 
 namespace cryored {
@@ -34,6 +35,35 @@ const std::vector<AxisMap>& cube_rotations() {
     return list;
   }();
   return all;
+}
+
+void add(Map& to, const Map& other) {
+  for (std::size_t i = 0; i < to.data.size(); ++i) to.data[i] += other.data[i];
+}
+
+void scale(Example& e, Normalisation rule) {
+  const float scale = map_scale(e.input, rule).scale;
+  for (Map* map : {&e.input, &e.target})
+    for (float& v : map->data) v /= scale;
+}
+
+/// Without the shells from `cut` on.
+void cut_at(Example& e, int cut) {
+  if (e.cut <= cut) return;
+  const std::vector<float> factors(static_cast<std::size_t>(cut), 1.0f);
+  for (Map* map : {&e.input, &e.target}) *map = multiply_shells(*map, factors);
+  e.cut = cut;
+}
+
+void join(Example& e, Example other, Normalisation rule) {
+  const int cut = std::min(e.cut, other.cut);
+  cut_at(e, cut);
+  cut_at(other, cut);
+  add(e.input, other.input);
+  add(e.target, other.target);
+  e.nominal_resolution = std::max(e.nominal_resolution, other.nominal_resolution);
+  for (std::size_t s = 0; s < e.half_fsc.size(); ++s) e.half_fsc[s] = std::min(e.half_fsc[s], other.half_fsc[s]);
+  scale(e, rule);
 }
 
 }  // namespace
@@ -100,10 +130,9 @@ std::vector<std::string> PairDataset::structures() const {
 Example PairDataset::example(std::size_t i) const {
   const auto [shard, record] = entries_.at(i);
   TrainingPair pair = shards_[shard].read(record);
-  const float scale = map_scale(pair.input, rule_).scale;
-  for (Map* map : {&pair.input, &pair.target})
-    for (float& v : map->data) v /= scale;
-  return {std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution, std::move(pair.half_fsc)};
+  Example e{std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution, std::move(pair.half_fsc)};
+  scale(e, rule_);
+  return e;
 }
 
 std::vector<std::size_t> PairDataset::boxes() const {
@@ -112,7 +141,8 @@ std::vector<std::size_t> PairDataset::boxes() const {
   return boxes;
 }
 
-Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw, bool turn) const {
+Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw,
+                               const Augmentation& how) const {
   const std::vector<std::size_t>* group = &by_box_.begin()->second;
   if (by_box_.size() > 1) {
     // As likely as the pairs of a box are many.
@@ -129,10 +159,16 @@ Example PairDataset::augmented(std::uint64_t seed, std::uint64_t step, std::uint
   Example e = example((*group)[rng() % group->size()]);
   const int n = static_cast<int>(e.input.nx), drawn = below(24);
   const int kind = below(10), reach = kind < 7 ? 2 : kind < 9 ? n / 8 : n / 2;
-  const int dx = below(2 * reach + 1) - reach, dy = below(2 * reach + 1) - reach, dz = below(2 * reach + 1) - reach;
-  const int which = turn ? drawn : 0;  // either way the same draws follow
-  e.input = turned(e.input, which, dx, dy, dz);
-  e.target = turned(e.target, which, dx, dy, dz);
+  const auto move = [&](Example& one, int rotation, int far) {
+    const int dx = below(2 * far + 1) - far, dy = below(2 * far + 1) - far, dz = below(2 * far + 1) - far;
+    for (Map* map : {&one.input, &one.target}) *map = turned(*map, how.turn ? rotation : 0, dx, dy, dz);
+  };
+  move(e, drawn, reach);
+  if (std::uniform_real_distribution<double>(0, 1)(rng) < how.assemblies) {
+    Example other = example((*group)[rng() % group->size()]);
+    move(other, below(24), n / 2);
+    join(e, std::move(other), rule_);
+  }
   return e;
 }
 

@@ -19,6 +19,12 @@ struct Example {
   std::vector<float> half_fsc;  ///< shells 0 .. box/2
 };
 
+/// What is done to a pair that is drawn.
+struct Augmentation {
+  bool turn = true;       ///< by one of the 24 rotations of the cube (no mirror: proteins have a hand)
+  double assemblies = 0;  ///< share of the examples to which a second pair is added, anywhere in the box
+};
+
 class PairDataset {
  public:
   enum class Part { training, validation };
@@ -34,10 +40,10 @@ class PairDataset {
 
   /// Pair i as it is, scaled.
   Example example(std::size_t i) const;
-  /// A pair drawn by `draw`, with `turn` turned by one of the 24 rotations of the cube (no mirror: proteins
-  /// have a hand), and moved, sometimes across the edge as blocks of large maps are. Where there are several
-  /// boxes, `step` alone decides which: pairs of one step can be stacked.
-  Example augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw, bool turn = true) const;
+  /// A pair drawn by `draw`, augmented, and moved, sometimes across the edge as blocks of large maps are. Where there
+  /// are several boxes, `step` alone decides which: pairs of one step can be stacked. An assembly is cut at the
+  /// smaller of both cuts, has the worse of both half-map FSCs and is scaled anew.
+  Example augmented(std::uint64_t seed, std::uint64_t step, std::uint64_t draw, const Augmentation& how = {}) const;
 
  private:
   struct Entry {

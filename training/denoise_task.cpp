@@ -65,9 +65,10 @@ class HalfMapPairs : public ExampleSource {
   }
 
   Tensors draw(const Draw& d) const override {
-    return tensors_of(training.augmented(d.seed, static_cast<std::uint64_t>(d.step),
-                                         static_cast<std::uint64_t>(d.step * d.batch + d.index), options.turn),
-                      options.network.in_channels, options.target);
+    return tensors_of(
+        training.augmented(d.seed, static_cast<std::uint64_t>(d.step),
+                           static_cast<std::uint64_t>(d.step * d.batch + d.index), {options.turn, options.assemblies}),
+        options.network.in_channels, options.target);
   }
 
   nlohmann::json description() const override {
@@ -78,6 +79,7 @@ class HalfMapPairs : public ExampleSource {
             {"boxes", training.boxes()},
             {"loss", to_string(options.loss)},
             {"turned", options.turn},
+            {"assemblies", options.assemblies},
             {"task", "unregularised half-map to " + to_string(options.target)}};
   }
 

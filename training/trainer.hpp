@@ -64,7 +64,8 @@ struct TrainOptions {
     UNetConfig network;
     DenoiseTarget target = DenoiseTarget::sharp;
     DenoiseLoss loss = DenoiseLoss::both;
-    bool turn = true;  ///< augment by the 24 rotations of the cube
+    bool turn = true;       ///< augment by the 24 rotations of the cube
+    double assemblies = 0;  ///< share of the examples to which a second pair is added
   } denoise;
 
   /// Task pinn.

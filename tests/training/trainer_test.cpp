@@ -387,7 +387,7 @@ TEST_F(Training, TurnsOnlyWhereAsked) {
   int moved = 0, turned_too = 0;
   for (std::uint64_t draw = 0; draw < 6; ++draw)
     for (const bool turn : {false, true}) {
-      const Example e = data.augmented(1, draw, draw, turn);
+      const Example e = data.augmented(1, draw, draw, {turn});
       for (std::size_t i = 0; i < data.pairs(); ++i)
         if (const Example original = data.example(i);
             is_move_of(e.input, original.input) && is_move_of(e.target, original.target))
@@ -395,6 +395,35 @@ TEST_F(Training, TurnsOnlyWhereAsked) {
     }
   EXPECT_EQ(moved, 6);
   EXPECT_LT(turned_too, 3);
+}
+
+TEST_F(Training, AssembliesHoldASecondMolecule) {
+  const PairDataset data((folder_ / "pairs").string(), PairDataset::Part::training, Normalisation::contrast);
+  const auto power = [](const Map& map) { return shell_power(forward(map)); };
+  int joined = 0;
+  for (std::uint64_t draw = 0; draw < 12; ++draw) {
+    const Example alone = data.augmented(1, draw, draw), never = data.augmented(1, draw, draw, {true, 0}),
+                  both = data.augmented(1, draw, draw, {true, 1}), half = data.augmented(1, draw, draw, {true, 0.5});
+    EXPECT_EQ(alone.input.data, never.input.data);
+    EXPECT_TRUE(half.input.data == alone.input.data || half.input.data == both.input.data);
+    joined += half.input.data == both.input.data;
+    EXPECT_LE(both.cut, alone.cut);
+    EXPECT_NEAR(map_scale(both.input, Normalisation::contrast).scale, 1, 1e-3);
+    const auto of_both = power(both.target), of_one = power(alone.target);
+    for (auto s = static_cast<std::size_t>(both.cut); s < of_both.size(); ++s)
+      EXPECT_LT(of_both[s], 1e-4 * of_both[1]);  // float16
+    // The first molecule is found in the sum, and is not all of it.
+    double overlap = 0, first = 0, sum = 0;
+    for (std::size_t i = 0; i < both.target.data.size(); ++i) {
+      const double a = alone.target.data[i], b = both.target.data[i];
+      overlap += a * b, first += a * a, sum += b * b;
+    }
+    EXPECT_GT(overlap / std::sqrt(first * sum), 0.3) << draw;
+    EXPECT_LT(overlap / std::sqrt(first * sum), 0.99) << draw;
+    for (std::size_t s = 0; s < both.half_fsc.size(); ++s) EXPECT_LE(both.half_fsc[s], alone.half_fsc[s]);
+  }
+  EXPECT_GT(joined, 1);
+  EXPECT_LT(joined, 11);
 }
 
 TEST_F(Training, LeavesCurvesAndAModelCard) {
