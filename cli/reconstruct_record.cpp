@@ -105,6 +105,15 @@ std::string guard_warning(const ReconstructRun& run) {
          (run.settings.text("guard") == "limit" ? "), lambda lowered there" : "), see --guard limit");
 }
 
+/// For RELION's log: that the half-maps may agree on what is wrong, else empty.
+std::string kept_noise_warning(const ReconstructRun& run) {
+  const auto& kept = run.report.kept_noise;
+  if (!kept || *kept <= 0) return "";
+  return "; warning: kept noise " + number(*kept, "%.2f") +
+         " (0 or less where particles are aligned well): the half-maps may agree on what is wrong, their FSC may "
+         "promise too much";
+}
+
 Json denoiser_entry(const ReconstructRun& run) {
   const ReconstructDecision& decision = run.decision;
   Json entry{{"ran", run.report.denoiser_ran},
@@ -118,6 +127,7 @@ Json denoiser_entry(const ReconstructRun& run) {
              {"symmetry", decision.symmetry.name},
              {"symmetry_from", decision.symmetry_source}};
   if (!run.report.denoiser_ran) return entry;
+  entry["kept_noise"] = run.report.kept_noise ? Json(*run.report.kept_noise) : Json();
   entry["guard"] = guard_entry(run);
   entry["lambda_per_shell"] = run.report.lambda;
   entry["last_denoised_shell"] = run.report.last_denoised_shell;
@@ -208,7 +218,7 @@ std::string log_line(const ReconstructRun& run) {
           ")";
   if (!run.report.beside.empty())
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
-  return line + guard_warning(run) + cleanup_text(run);
+  return line + kept_noise_warning(run) + guard_warning(run) + cleanup_text(run);
 }
 
 }  // namespace cryored

@@ -106,4 +106,18 @@ GuardReport created_agreement(const Map& unregularised, const Map& denoised, con
   return report;
 }
 
+std::optional<double> kept_noise(const std::vector<double>& half_map_fsc, const std::vector<double>& correlation,
+                                 bool joined) {
+  double sum = 0;
+  int count = 0;
+  for (std::size_t s = 1; s < std::min(half_map_fsc.size(), correlation.size()); ++s) {
+    const double fsc = half_map_fsc[s], c = correlation[s];
+    if (!(fsc >= 0.143 && fsc < 0.9)) continue;
+    sum += c * c - (joined ? 2 * fsc / (1 + fsc) : fsc);
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return sum / count;
+}
+
 }  // namespace cryored

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ struct GuardReport {
   int worst_shell = 0;                ///< where `created` is largest, up to the last shell looked at; 0: none
   double seconds = 0;
 };
+
+/// How much noise of its input a denoiser keeps: the mean, over the shells from 1 on with a half-map FSC from 0.143 to
+/// below 0.9, of c^2 - F. c is the correlation of B/K and f(B/K) in the shell; F the share of B/K's power that is right
+/// if the half-maps are: FSC, of a map joined from both 2 FSC / (1 + FSC). The truth itself would have 0, what errs
+/// independently of the noise less; above 0, f agrees with what the half-maps do not share, as it does where particles
+/// were aligned to what it had made (docs/guard.md). Vectors have shells 0 .. N/2. Absent without such shells.
+std::optional<double> kept_noise(const std::vector<double>& half_map_fsc, const std::vector<double>& correlation,
+                                 bool joined = false);
 
 /// The copy number `copy` (of a fixed seed always the same): amplitudes kept, phases of shells >= first_shell
 /// those of white noise. Cubic maps.

@@ -79,6 +79,7 @@ struct ReconstructReport {
   ResampleBoxes denoiser_boxes;                         ///< box and voxel size it worked on
   int last_denoised_shell = 0;                          ///< the highest shell that it added to
   std::vector<double> lambda;                           ///< per shell 0 .. N/2, as applied
+  std::optional<double> kept_noise;                     ///< of the denoiser's pass; absent without a half-map FSC
   GuardReport guard;                                    ///< lambda above is after it
   std::string result, beside;                           ///< files written; beside is empty when there is none
   std::vector<std::pair<std::string, double>> seconds;  ///< of each stage, in order

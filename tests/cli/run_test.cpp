@@ -95,6 +95,20 @@ TEST_F(RunTest, CwRedWeighsByTheResolution) {
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 1) << outcome.out;
 }
 
+TEST_F(RunTest, SaysWhenTheDenoiserKeepsNoise) {
+  files.fsc_crossing = 8.1;
+  files.write();
+  const Outcome identity_ran = reconstruct({"--prior", "red", "--weights", identity});
+  const double kept = record()["denoiser"]["kept_noise"];
+  EXPECT_GT(kept, 0.1) << "the identity keeps all of it";
+  char expected[80];
+  std::snprintf(expected, sizeof expected, "; warning: kept noise %.2f (0 or less where", kept);
+  EXPECT_NE(identity_ran.out.find(expected), std::string::npos) << identity_ran.out;
+  const Outcome none = reconstruct({"--prior", "gaussian"});
+  EXPECT_FALSE(record()["denoiser"].contains("kept_noise"));
+  EXPECT_EQ(none.out.find("kept noise"), std::string::npos);
+}
+
 TEST_F(RunTest, ConfidencePerShellComesFromTheWeights) {
   files.write();  // box 32, pixel 3 A: shell s at 96 / s A; the half-maps reach the cut at 8 A
   const Outcome outcome = reconstruct({"--confidence", "per-shell", "--weights", CRYORED_TEST_CONFIDENT_WEIGHTS});

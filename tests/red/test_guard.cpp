@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
@@ -101,6 +103,43 @@ TEST(Guard, SaysWhyItDoesNotRunAndRefusesNonsense) {
   wrong = {};
   wrong.fsc_level = 0;
   EXPECT_THROW(created_agreement(map, map, falling_fsc(), 14, never, wrong), UsageError);
+}
+
+/// White noise of unit variance.
+Map white(unsigned seed) {
+  Map map(32, 32, 32);
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  for (float& v : map.data) v = normal(rng);
+  return map;
+}
+
+Map sum(const Map& a, const Map& b, float share) {
+  Map map = a;
+  for (std::size_t i = 0; i < map.size(); ++i) map.data[i] += share * b.data[i];
+  return map;
+}
+
+TEST(KeptNoise, TellsADenoiserThatKeepsNoiseFromOneThatErrsByItself) {
+  // Half-maps of a white truth and as much white noise: FSC 0.5 in every shell.
+  const Map truth = white(1), noise = white(2), half = sum(truth, noise, 1);
+  const std::vector<double> half_map_fsc(17, 0.5);
+  const auto kept = [&](const Map& denoised, bool joined = false) {
+    return kept_noise(half_map_fsc, fsc(half, denoised), joined).value();
+  };
+  EXPECT_NEAR(kept(truth), 0, 0.03);
+  EXPECT_NEAR(kept(half), 0.5, 1e-6) << "the identity keeps all of it";
+  EXPECT_NEAR(kept(sum(truth, noise, 0.5)), 1.5 * 1.5 / (2 * 1.25) - 0.5, 0.03);
+  EXPECT_NEAR(kept(sum(truth, white(3), 1)), 0.25 - 0.5, 0.03) << "an error of its own";
+  EXPECT_NEAR(kept(truth, true), 0.5 - 2.0 / 3, 0.03) << "of a map joined from both halves";
+}
+
+TEST(KeptNoise, LooksAtShellsThatAreHalfKnownOnly) {
+  const std::vector<double> fsc{1, 0.95, 0.9, 0.6, 0.3, 0.143, 0.1, 0}, c{1, 1, 1, 0.8, 0.4, 0.2, 1, 1};
+  EXPECT_NEAR(kept_noise(fsc, c).value(), (0.64 - 0.6 + 0.16 - 0.3 + 0.04 - 0.143) / 3, 1e-12);
+  EXPECT_FALSE(kept_noise({1, 0.95, 0.1, 0}, c)) << "no shell between";
+  EXPECT_FALSE(kept_noise(std::vector<double>(8), c)) << "Class3D: no half-maps";
+  EXPECT_FALSE(kept_noise({}, {}));
 }
 
 }  // namespace
