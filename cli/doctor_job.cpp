@@ -62,6 +62,8 @@ void judge(JobMap& map, const fs::path& stem) {
   if (!ran) map.note = value_or<std::string>(record, "/denoiser/reason", "");
   map.lambda = value_or<double>(record, "/denoiser/lambda", -1);
   map.resolution = value_or<double>(record, "/resolution/nominal_A", -1);
+  if (const Json::json_pointer kept("/denoiser/kept_noise"); record.contains(kept) && record[kept].is_number())
+    map.kept_noise = record[kept];
   map.device = value_or<std::string>(record, "/device/name", "");
   map.seconds = value_or<double>(record, "/timings_s/total", -1);
 }

@@ -3,6 +3,7 @@
 // request of each map (<root>_external_reconstruct.star), the map beside it, and the
 // record that cryored leaves with the map's digest.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ struct JobMap {
   int iteration = -1;  ///< -1 when the name does not tell
   std::string name;    ///< "run_it004_half1_class001"
   MapOrigin origin = MapOrigin::missing;
-  std::string note;        ///< for the reader, why
-  double lambda = -1;      ///< from the record; -1 unknown
-  double resolution = -1;  ///< nominal, A; -1 unknown
+  std::string note;                  ///< for the reader, why
+  double lambda = -1;                ///< from the record; -1 unknown
+  double resolution = -1;            ///< nominal, A; -1 unknown
+  std::optional<double> kept_noise;  ///< of the denoiser (docs/guard.md)
   std::string device;
   double seconds = -1;
 };

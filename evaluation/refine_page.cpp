@@ -28,13 +28,17 @@ Map final_map(const RefinementScore& score) {
   return map;
 }
 
-double mean_lambda(const IterationScore& it) {
+/// Of both halves; NaN where neither has it.
+double mean_of_notes(const IterationScore& it, std::optional<double> ReconstructionNote::*field) {
   double sum = 0;
   int count = 0;
   for (const ReconstructionNote& note : it.notes)
-    if (note.lambda) sum += *note.lambda, ++count;
+    if (const auto& value = note.*field) sum += *value, ++count;
   return count ? sum / count : std::numeric_limits<double>::quiet_NaN();
 }
+
+double mean_lambda(const IterationScore& it) { return mean_of_notes(it, &ReconstructionNote::lambda); }
+double mean_kept_noise(const IterationScore& it) { return mean_of_notes(it, &ReconstructionNote::kept_noise); }
 
 template <typename Value>
 PlotSeries per_iteration(const LabelledCell& cell, int style, Value value) {
@@ -224,14 +228,17 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   PlotOptions by_iteration;
   by_iteration.x_label = "iteration";
   by_iteration.whole_x = true;
-  std::vector<PlotSeries> resolution, lambda, angle;
+  std::vector<PlotSeries> resolution, lambda, angle, kept;
   for (std::size_t k = 0; k < cells.size(); ++k) {
     const int style = static_cast<int>(k);
     resolution.push_back(per_iteration(cells[k], style, [](const IterationScore& it) { return it.mean.resolution; }));
     angle.push_back(per_iteration(cells[k], style, [](const IterationScore& it) { return it.angle_median; }));
-    PlotSeries weights = per_iteration(cells[k], style, mean_lambda);
-    if (std::any_of(weights.y.begin(), weights.y.end(), [](double v) { return std::isfinite(v); }))
-      lambda.push_back(weights);
+    const auto add_known = [](std::vector<PlotSeries>& all, PlotSeries series) {
+      if (std::any_of(series.y.begin(), series.y.end(), [](double v) { return std::isfinite(v); }))
+        all.push_back(std::move(series));
+    };
+    add_known(lambda, per_iteration(cells[k], style, mean_lambda));
+    add_known(kept, per_iteration(cells[k], style, mean_kept_noise));
   }
   by_iteration.title = "Resolution at FSC 0.5 to the truth";
   by_iteration.y_label = "A";
@@ -239,6 +246,11 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   by_iteration.title = "Median angular error";
   by_iteration.y_label = "degrees";
   plots.push_back(line_plot_svg(angle, by_iteration));
+  if (!kept.empty()) {
+    by_iteration.title = "Noise that the denoiser keeps (above 0: badly aligned)";
+    by_iteration.y_label = "kept noise";
+    plots.push_back(line_plot_svg(kept, by_iteration));
+  }
   if (!lambda.empty()) {
     by_iteration.title = "Weight lambda of the denoiser";
     by_iteration.y_label = "lambda";
@@ -267,8 +279,8 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   }
 
   ReportTable table;
-  table.columns = {"refinement",         "iteration", "FSC 0.5 to truth (A)", "half-map FSC 0.143 (A)",
-                   "median error (deg)", "lambda",    "reconstruction (s)",   "iteration (s)"};
+  table.columns = {"refinement", "iteration",  "FSC 0.5 to truth (A)", "half-map FSC 0.143 (A)", "median error (deg)",
+                   "lambda",     "kept noise", "reconstruction (s)",   "iteration (s)"};
   for (const LabelledCell& c : cells)
     for (const IterationScore& it : c.result.score.iterations) {
       double seconds = std::numeric_limits<double>::quiet_NaN();
@@ -276,8 +288,8 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
         if (note.seconds) seconds = std::isfinite(seconds) ? std::max(seconds, *note.seconds) : *note.seconds;
       table.rows.push_back({c.label, std::to_string(it.iteration), format_number(it.mean.resolution, 1),
                             format_number(it.half_map_resolution, 1), format_number(it.angle_median, 1),
-                            format_number(mean_lambda(it), 2), format_number(seconds, 1),
-                            it.seconds > 0 ? format_number(it.seconds, 0) : "-"});
+                            format_number(mean_lambda(it), 2), format_number(mean_kept_noise(it), 2),
+                            format_number(seconds, 1), it.seconds > 0 ? format_number(it.seconds, 0) : "-"});
     }
   page.table(table);
 }

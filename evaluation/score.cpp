@@ -45,6 +45,7 @@ ReconstructionNote read_note(const std::string& path) {
   note.lambda = number("/denoiser/lambda");
   note.resolution = number("/resolution/nominal_A");
   note.seconds = number("/timings_s/total");
+  note.kept_noise = number("/denoiser/kept_noise");
   const nlohmann::json::json_pointer created("/denoiser/guard/created");
   if (record.contains(created)) {
     note.created = record[created].get<std::vector<double>>();

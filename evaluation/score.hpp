@@ -22,6 +22,7 @@ struct MapScore {
 /// What cryored's record beside a reconstruction says; empty for plain refinements.
 struct ReconstructionNote {
   std::optional<double> lambda, resolution, seconds;
+  std::optional<double> kept_noise = {};
   std::vector<double> created = {};  ///< the guard's figure per shell (docs/guard.md); empty where it did not run
   std::optional<double> bound = {};  ///< and its bound
 };

@@ -45,6 +45,7 @@ Json to_json(const ReconstructionNote& n) {
   Json json = {{"lambda", number_or_null(n.lambda)},
                {"nominal_A", number_or_null(n.resolution)},
                {"seconds", number_or_null(n.seconds)}};
+  if (n.kept_noise) json["kept_noise"] = *n.kept_noise;
   if (!n.created.empty()) json["guard"] = {{"created", n.created}, {"bound", number_or_null(n.bound)}};
   return json;
 }
@@ -145,6 +146,7 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
         it.notes[h].lambda = optional_number(note.at("lambda"));
         it.notes[h].resolution = optional_number(note.at("nominal_A"));
         it.notes[h].seconds = optional_number(note.at("seconds"));
+        if (note.contains("kept_noise")) it.notes[h].kept_noise = optional_number(note.at("kept_noise"));
         if (note.contains("guard")) {
           it.notes[h].created = note.at("guard").at("created").get<std::vector<double>>();
           it.notes[h].bound = optional_number(note.at("guard").at("bound"));

@@ -1,10 +1,12 @@
 // cryored doctor: is everything in place, and who made the maps of a job?
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
@@ -79,16 +81,40 @@ Verdict judge(const JobReport& job) {
   return {counts, "", false};
 }
 
+std::string kept_noise_text(const JobMap& map) {
+  if (!map.kept_noise) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", *map.kept_noise);
+  return text;
+}
+
+/// The largest of the maps of the last iteration that has one; the final joined map, which has no number, is not asked.
+std::optional<double> last_kept_noise(const JobReport& job) {
+  std::optional<double> kept;
+  int last = -1;
+  for (const auto& map : job.maps) {
+    if (!map.kept_noise || map.iteration < std::max(last, 0)) continue;
+    kept = map.iteration > last ? *map.kept_noise : std::max(*kept, *map.kept_noise);
+    last = map.iteration;
+  }
+  return kept;
+}
+
 void print_job(const JobReport& job, const Verdict& verdict) {
-  std::printf("%-9s  %-28s  %-18s  %6s  %10s  %7s  %s\n", "iteration", "map", "made by", "lambda", "resolution",
-              "seconds", "note");
+  std::printf("%-9s  %-28s  %-18s  %6s  %10s  %10s  %7s  %s\n", "iteration", "map", "made by", "lambda", "resolution",
+              "kept noise", "seconds", "note");
   for (const auto& map : job.maps)
-    std::printf("%-9s  %-28s  %-18s  %6s  %10s  %7s  %s\n",
+    std::printf("%-9s  %-28s  %-18s  %6s  %10s  %10s  %7s  %s\n",
                 map.iteration < 0 ? "-" : std::to_string(map.iteration).c_str(), map.name.c_str(),
                 origin_name(map.origin), number_or_dash(map.lambda, "%.3f").c_str(),
-                number_or_dash(map.resolution, "%.2f A").c_str(), number_or_dash(map.seconds, "%.2f").c_str(),
-                map.note.empty() ? map.device.c_str() : map.note.c_str());
+                number_or_dash(map.resolution, "%.2f A").c_str(), kept_noise_text(map).c_str(),
+                number_or_dash(map.seconds, "%.2f").c_str(), map.note.empty() ? map.device.c_str() : map.note.c_str());
   std::printf("%s\n", verdict.text.c_str());
+  if (const auto kept = last_kept_noise(job); kept && *kept > 0)
+    std::printf(
+        "Warning: in the last iteration the denoiser kept noise (%.2f; 0 or less where particles are aligned "
+        "well). The half-map FSC may promise too much: compare a refinement without the denoiser.\n",
+        *kept);
   if (!verdict.remedy.empty()) std::printf("Remedy: %s\n", verdict.remedy.c_str());
   std::fflush(stdout);
 }
@@ -102,6 +128,7 @@ Json to_json(const JobReport& job, const Verdict& verdict) {
                            {"made_by", origin_name(map.origin)},
                            {"lambda", map.lambda < 0 ? Json() : Json(map.lambda)},
                            {"resolution_A", map.resolution < 0 ? Json() : Json(map.resolution)},
+                           {"kept_noise", map.kept_noise ? Json(*map.kept_noise) : Json()},
                            {"device", map.device},
                            {"note", map.note}});
   out["iterations_not_asked"] = job.iterations_not_asked;

@@ -35,6 +35,23 @@ TEST_F(DoctorTest, SeesThatEveryMapWasMadeByCryored) {
   EXPECT_EQ(json["maps"][1]["iteration"], 1);
 }
 
+TEST_F(DoctorTest, WarnsWhereTheDenoiserKeepsNoise) {
+  files.fsc_crossing = 8.1;
+  make_map("run_it001_half1_class001", {"--prior", "red", "--device", "cpu", "--weights", CRYORED_TEST_WEIGHTS});
+  make_map("run_it002_half1_class001", {"--prior", "gaussian"});
+  const Json json = Json::parse(doctor().out);
+  const double kept = json["maps"][0]["kept_noise"];
+  EXPECT_GT(kept, 0.1) << "the identity keeps all of it";
+  EXPECT_TRUE(json["maps"][1]["kept_noise"].is_null());
+  const Outcome text = run(Words{cryored(), "doctor", scratch.path()});
+  EXPECT_EQ(text.code, 0) << "advice, no problem of the machine";
+  char expected[80];
+  std::snprintf(expected, sizeof expected, "the denoiser kept noise (%.2f;", kept);
+  EXPECT_NE(text.out.find(expected), std::string::npos) << text.out;
+  std::filesystem::remove(scratch / "run_it001_half1_class001_external_reconstruct_cryored.json");
+  EXPECT_EQ(run(Words{cryored(), "doctor", scratch.path()}).out.find("kept noise ("), std::string::npos);
+}
+
 TEST_F(DoctorTest, SeesThatAnotherProgramMadeTheMap) {
   make_map("run_it001_half1_class001", {"--prior", "gaussian"});
   files.stem = "run_it002_half1_class001";

@@ -132,6 +132,7 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   RefinementScore in = example_score();
   in.iterations[0].notes[0].created = {0, 0.25, 0.5};
   in.iterations[0].notes[0].bound = 0.4;
+  in.iterations[0].notes[0].kept_noise = -0.125;
   in.denoised = in.final_map;
   in.denoised->resolution = 6.25;
   const std::string text = score_json(in);
@@ -149,6 +150,8 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_FALSE(out.iterations[0].notes[1].lambda);
   EXPECT_EQ(out.iterations[0].notes[0].created, in.iterations[0].notes[0].created);
   EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].bound.value(), 0.4);
+  EXPECT_DOUBLE_EQ(out.iterations[0].notes[0].kept_noise.value(), -0.125);
+  EXPECT_FALSE(out.iterations[0].notes[1].kept_noise);
   EXPECT_TRUE(out.iterations[0].notes[1].created.empty());
   EXPECT_DOUBLE_EQ(out.iterations[0].seconds, 12.5);
   EXPECT_DOUBLE_EQ(out.denoised.value().resolution, 6.25);
