@@ -311,6 +311,35 @@ TEST(Reconstruct, ThePriorsWeightIsASmallerTau2InTheShellsOfTheDenoiser) {
   EXPECT_LT(relative_difference(read_mrc(request.result), gaussian, 32), 1e-5);
 }
 
+TEST(Reconstruct, KeptNoiseIsOfTheShellsThatTheDenoiserSees) {
+  const TemporaryFolder folder;
+  const auto kept = [&](double voxel, const std::string& stem) {
+    Synthetic s;  // box 32, 2 A, cut 14
+    s.stem = stem;
+    const auto request = read_request(write_synthetic(folder, s));
+    FunctionDenoiser identity(voxel, [](const Map& map) { return map; });
+    RedOptions options = with_pixel();
+    options.prior = Prior::red;
+    return reconstruct(request, options, &identity).kept_noise.value();
+  };
+  // The identity keeps all of it: 1 - F, F the half-map FSC 1 - 0.95 s / 14.
+  const auto expected = [](std::size_t shells, bool joined) {
+    double sum = 0, count = 0;
+    for (std::size_t s = 1; s < shells; ++s) {
+      const double fsc = 1 - 0.95 * static_cast<double>(s) / 14;
+      if (fsc < 0.143 || fsc >= 0.9) continue;
+      sum += 1 - (joined ? 2 * fsc / (1 + fsc) : fsc);
+      ++count;
+    }
+    return sum / count;
+  };
+  EXPECT_NEAR(kept(0, "run_it003_half1_class001"), expected(14, false), 1e-3);
+  EXPECT_NEAR(kept(0, "run_it003_class001"), expected(14, true), 1e-3) << "joined from both halves";
+  // Voxels of 4 A: the Nyquist frequency is that of shell 8.
+  EXPECT_NEAR(kept(4, "run_it003_half1_class001"), expected(8, false), 1e-3);
+  EXPECT_LT(expected(8, false), expected(14, false) - 0.1);
+}
+
 TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {
   const TemporaryFolder folder;
   const auto request = read_request(write_synthetic(folder, {}));
