@@ -5,7 +5,7 @@
 
 STRUCTURES is a folder of PDB or mmCIF files, or several files. A denoiser should leave such maps as they are: prints the
 FSC of the pass to the truth, its least value and its mean over the shells, for each structure that fits the box, the
-worst last. models/weights/README.md has the figures of the shipped weights.
+worst last. docs/training.md ("Heavy molecules") has the figures of the shipped weights.
 """
 import argparse
 import glob
