@@ -12,7 +12,7 @@ Map denoise_map(Denoiser& denoiser, const Map& map, double pixel_size, ResampleB
   Map change = denoiser.denoise(input);
   for (std::size_t i = 0; i < change.size(); ++i) change.data[i] -= input.data[i];
   Map out = window(fourier_resize(change, boxes.padded), map.nx);
-  for (std::size_t i = 0; i < out.size(); ++i) out.data[i] += map.data[i];
+  add(out, map);
   return out;
 }
 

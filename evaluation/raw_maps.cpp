@@ -49,17 +49,16 @@ Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
   first.current_size = std::min(first.current_size, second.current_size);
   const RequestArrays a = open_arrays(first), b = open_arrays(second);
   const TemporaryFolder folder;
-  const auto add = [&folder](const MrcFile& one, const MrcFile& other, const char* name) {
+  const auto summed = [&folder](const MrcFile& one, const MrcFile& other, const char* name) {
     Map sum = one.read();
-    const Map more = other.read();
-    for (std::size_t i = 0; i < sum.size(); ++i) sum.data[i] += more.data[i];
+    add(sum, other.read());
     const std::string path = (folder.path() / name).string();
     write_mrc(path, sum, 0);
     return path;
   };
-  first.data_real = add(a.real, b.real, "real.mrc");
-  first.data_imag = add(a.imag, b.imag, "imag.mrc");
-  first.weight = add(a.weight, b.weight, "weight.mrc");
+  first.data_real = summed(a.real, b.real, "real.mrc");
+  first.data_imag = summed(a.imag, b.imag, "imag.mrc");
+  first.weight = summed(a.weight, b.weight, "weight.mrc");
   const RequestArrays arrays = open_arrays(first);
   return unregularised_map(first, arrays);
 }

@@ -20,10 +20,7 @@ std::vector<double> frequencies(std::size_t shells, std::size_t box, double pixe
 
 Map final_map(const RefinementScore& score) {
   Map map = read_mrc(score.final_maps.at(0));
-  for (std::size_t k = 1; k < score.final_maps.size(); ++k) {
-    const Map other = read_mrc(score.final_maps[k]);
-    for (std::size_t i = 0; i < map.size(); ++i) map.data[i] += other.data[i];
-  }
+  for (std::size_t k = 1; k < score.final_maps.size(); ++k) add(map, read_mrc(score.final_maps[k]));
   for (float& v : map.data) v /= static_cast<float>(score.final_maps.size());
   return map;
 }

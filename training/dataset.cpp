@@ -37,21 +37,16 @@ const std::vector<AxisMap>& cube_rotations() {
   return all;
 }
 
-void add(Map& to, const Map& other) {
-  for (std::size_t i = 0; i < to.data.size(); ++i) to.data[i] += other.data[i];
-}
-
 void scale(Example& e, Normalisation rule) {
   const float scale = map_scale(e.input, rule).scale;
   for (Map* map : {&e.input, &e.target})
     for (float& v : map->data) v /= scale;
 }
 
-/// Without the shells from `cut` on.
+/// Without what lies at |k| >= cut, as pairs are cut where they are made.
 void cut_at(Example& e, int cut) {
   if (e.cut <= cut) return;
-  const std::vector<float> factors(static_cast<std::size_t>(cut), 1.0f);
-  for (Map* map : {&e.input, &e.target}) *map = multiply_shells(*map, factors);
+  for (Map* map : {&e.input, &e.target}) *map = low_pass(*map, cut);
   e.cut = cut;
 }
 

@@ -25,16 +25,6 @@ void filter(HalfTransform& t, Factor factor) {
                                                  static_cast<double>(signed_frequency(z, t.nz)))));
 }
 
-Map cut_map(const Map& map, int cut) {
-  HalfTransform t = forward(map);
-  filter(t, [cut](double s) { return s < cut ? 1.0 : 0.0; });
-  return inverse(std::move(t), map.nx);
-}
-
-void add(Map& map, const Map& other) {
-  for (std::size_t i = 0; i < map.size(); ++i) map.data[i] += other.data[i];
-}
-
 /// Where the molecule is: the target's local power above a tenth of its largest.
 Map molecule_mask(const Map& map) {
   Map power = map;
@@ -93,10 +83,10 @@ std::vector<TrainingPair> gaussian_pairs(const Structure& structure, const PairO
     }
     pair.voxel = options.voxel;
     pair.cut = std::clamp(static_cast<int>(static_cast<double>(last) + 8 + 4 * uniform(rng)), 8, radius);
-    pair.target = cut_map(truth, pair.cut);
+    pair.target = low_pass(truth, pair.cut);
     Map input = truth;
     add(input, shaped_noise(noise, mask, kSolvent, rng()));
-    pair.input = cut_map(input, pair.cut);
+    pair.input = low_pass(input, pair.cut);
     const std::vector<double> curve(pair.half_fsc.begin(), pair.half_fsc.end());
     pair.nominal_resolution = shell_resolution(crossing_shell(curve, kThreshold), options.box, options.voxel);
     pairs.push_back(std::move(pair));
@@ -117,7 +107,7 @@ TrainingPair gaussian_twin(const TrainingPair& pair, std::uint64_t seed) {
   for (double& p : power) p /= share;
   twin.input = pair.target;
   add(twin.input, shaped_noise(power, mask, kSolvent, seed));
-  twin.input = cut_map(twin.input, pair.cut);
+  twin.input = low_pass(twin.input, pair.cut);
   return twin;
 }
 

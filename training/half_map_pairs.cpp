@@ -14,17 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Map cut_map(const Map& map, double cut) {
-  HalfTransform t = forward(map);
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x)
-        if (std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
-                       static_cast<double>(signed_frequency(z, t.nz))) >= cut)
-          t(x, y, z) = 0;
-  return inverse(std::move(t), map.nx);
-}
-
 Map block_of(const Map& map, std::size_t box, std::size_t x0, std::size_t y0, std::size_t z0) {
   Map out(box, box, box);
   for (std::size_t z = 0; z < box; ++z)
@@ -106,7 +95,7 @@ std::vector<TrainingPair> half_map_pairs(const HalfMapFiles& files, const PairOp
                              "half-maps of one reconstruction", "leave this entry out"});
   const double cut =
       std::min(last + 10 * static_cast<double>(n) / static_cast<double>(options.box), static_cast<double>(n) / 2 - 1);
-  for (Map& map : maps) map = cut_map(map, cut);
+  for (Map& map : maps) map = low_pass(map, cut);
 
   struct Block {
     std::size_t x, y, z;

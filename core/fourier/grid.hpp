@@ -53,6 +53,11 @@ struct Grid {
 /// structure lies at voxel N/2 on each axis, as in RELION.
 using Map = Grid<float>;
 
+/// Adds `other`, of the same size, voxel by voxel.
+inline void add(Map& map, const Map& other) {
+  for (std::size_t i = 0; i < map.size(); ++i) map.data[i] += other.data[i];
+}
+
 /// Non-redundant half of the transform of a real N^3 array, FFTW order:
 /// nx = N/2 + 1, ny = nz = N; ky index i stands for i if i <= N/2, else i - N.
 using HalfTransform = Grid<std::complex<float>>;

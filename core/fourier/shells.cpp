@@ -111,6 +111,18 @@ Map multiply_shells(const Map& map, const std::vector<float>& factors) {
   return inverse(std::move(filtered), map.nx);
 }
 
+Map low_pass(const Map& map, double radius) {
+  check_cubic(map, "low-pass");
+  HalfTransform t = forward(map);
+  for (std::size_t z = 0; z < t.nz; ++z)
+    for (std::size_t y = 0; y < t.ny; ++y)
+      for (std::size_t x = 0; x < t.nx; ++x)
+        if (std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
+                       static_cast<double>(signed_frequency(z, t.nz))) >= radius)
+          t(x, y, z) = 0;
+  return inverse(std::move(t), map.nx);
+}
+
 double crossing_shell(const std::vector<double>& curve, double threshold) {
   for (std::size_t s = 1; s < curve.size(); ++s) {
     if (curve[s] >= threshold) continue;

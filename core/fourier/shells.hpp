@@ -20,6 +20,10 @@ std::vector<double> shell_power(const HalfTransform& a);
 /// The map (or image) with the coefficients of shell s multiplied by factors[s]; shells without a factor become zero.
 Map multiply_shells(const Map& map, const std::vector<float>& factors);
 
+/// The map (or image) without its coefficients at |k| >= radius, k in units of 1/(N pixel size): a sharp sphere, where
+/// multiply_shells() cuts between whole shells.
+Map low_pass(const Map& map, double radius);
+
 /// First downward crossing of `threshold`, shell > 0, linearly interpolated between
 /// shells; the last shell when the curve never falls below; 0 when shells 0 and 1 lie
 /// below already (nothing agrees). Returns a fractional shell index.

@@ -107,7 +107,7 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
   pass.seconds_symmetry = watch.lap();
   pass.denoised = window(fourier_resize(change, pass.boxes.padded), unregularised.nx);
   scale_corners(request, pass.denoised, Corners::restore);
-  for (std::size_t i = 0; i < unregularised.size(); ++i) pass.denoised.data[i] += unregularised.data[i];
+  add(pass.denoised, unregularised);
   pass.seconds_resampling += watch.lap();
   return pass;
 }

@@ -109,6 +109,24 @@ TEST(MultiplyShells, ScalesEachShellAndClearsTheRest) {
   EXPECT_THROW(multiply_shells(Map(16, 16, 8), factors), InputError);
 }
 
+TEST(LowPass, KeepsWhatLiesInsideASharpSphere) {
+  const Map map = noise(16, 6);
+  const HalfTransform before = forward(map), after = forward(low_pass(map, 5));
+  std::size_t kept = 0, cleared = 0;
+  for (std::size_t z = 0; z < before.nz; ++z)
+    for (std::size_t y = 0; y < before.ny; ++y)
+      for (std::size_t x = 0; x < before.nx; ++x) {
+        const auto square = static_cast<long>(x * x) + signed_frequency(y, 16) * signed_frequency(y, 16) +
+                            signed_frequency(z, 16) * signed_frequency(z, 16);
+        const auto expected = square < 25 ? before(x, y, z) : 0;
+        EXPECT_NEAR(std::abs(after(x, y, z) - expected), 0, 1e-7) << x << ' ' << y << ' ' << z;
+        ++(square < 25 ? kept : cleared);
+      }
+  EXPECT_GT(kept, 250u);  // half of 4 / 3 pi 5^3, and the plane x = 0
+  EXPECT_GT(cleared, 1000u);
+  EXPECT_THROW(low_pass(Map(16, 16, 8), 5), InputError);
+}
+
 TEST(Crossing, IsTheFirstAndInterpolated) {
   EXPECT_DOUBLE_EQ(crossing_shell({1, 0.9, 0.5, 0.1, 0.6, 0.0}, 0.3), 2.5);
   EXPECT_DOUBLE_EQ(crossing_shell({1, 0.9, 0.8}, 0.143), 2);     // never falls

@@ -26,17 +26,6 @@ constexpr std::size_t kBox = 48;
 constexpr double kVoxel = 2.5;
 constexpr int kCut = 16;
 
-Map cut_map(const Map& map, int cut) {
-  HalfTransform t = forward(map);
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x)
-        if (std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
-                       static_cast<double>(signed_frequency(z, t.nz))) >= cut)
-          t(x, y, z) = 0;
-  return inverse(std::move(t), map.nx);
-}
-
 /// A rough ball of 25 A about the centre, so that 10 A of solvent and more lie around it.
 Map molecule() {
   std::mt19937 rng(5);
@@ -51,7 +40,7 @@ Map molecule() {
   for (std::size_t z = 22; z < 26; ++z)
     for (std::size_t y = 22; y < 26; ++y)
       for (std::size_t x = 34; x < 38; ++x) map(x, y, z) = 1;
-  return cut_map(map, kCut);
+  return low_pass(map, kCut);
 }
 
 Map ones() {
@@ -67,7 +56,7 @@ TrainingPair made_pair(double factor, const Map& noise, float c, std::size_t las
   pair.cut = kCut;
   pair.target = molecule();
   pair.input = pair.target;
-  const Map cut = cut_map(noise, kCut);
+  const Map cut = low_pass(noise, kCut);
   for (std::size_t i = 0; i < cut.size(); ++i)
     pair.input.data[i] = static_cast<float>(factor) * pair.target.data[i] + cut.data[i];
   pair.half_fsc.assign(kBox / 2 + 1, 0);
@@ -128,7 +117,7 @@ TEST(PairFigures, WhiteNoiseHasItsStrengthEverywhereAndNoKurtosis) {
   const TrainingPair pair = made_pair(1, noise, 0.9f, 24);
   const PairFigures f = pair_figures(pair, kVoxel, "1ABC", "x");
   double kept = 0;
-  const Map cut = cut_map(noise, kCut);
+  const Map cut = low_pass(noise, kCut);
   for (const float v : cut.data) kept += static_cast<double>(v) * v / static_cast<double>(cut.size());
   EXPECT_NEAR(f.solvent_ratio, 1, 0.05);
   EXPECT_NEAR(f.beyond_ratio, 1, 0.05);
