@@ -56,4 +56,21 @@ inline void write_blob_shards(const std::string& folder) {
   }
 }
 
+/// Shards of box 32 in the folder `large` for the structures that have one of box 24 in `folder`.
+inline void write_large_shards(const std::string& folder, const std::string& large) {
+  std::vector<std::string> ids;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    ids.push_back(structure_id(entry.path().string()));
+  std::filesystem::create_directories(large);
+  for (const auto& id : ids) {
+    auto pairs = blobs(3);
+    for (auto& pair : pairs) {
+      pair.input = fourier_resize(pair.input, 32);
+      pair.target = fourier_resize(pair.target, 32);
+      pair.half_fsc.assign(17, 0.5f);
+    }
+    write_pairs((std::filesystem::path(large) / (id + ".pairs")).string(), pairs, id);
+  }
+}
+
 }  // namespace cryored::test
