@@ -52,7 +52,7 @@ Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
   const auto summed = [&folder](const MrcFile& one, const MrcFile& other, const char* name) {
     Map sum = one.read();
     add(sum, other.read());
-    const std::string path = (folder.path() / name).string();
+    std::string path = (folder.path() / name).string();
     write_mrc(path, sum, 0);
     return path;
   };

@@ -114,7 +114,7 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
 
 std::vector<double> denoiser_gain(const ReconstructRequest& request, const HalfBall& ball, const BallSpectrum& before,
                                   const BallSpectrum& after) {
-  const std::size_t count = static_cast<std::size_t>(request.box / 2 + 1);
+  const std::size_t count = static_cast<std::size_t>(request.box) / 2 + 1;
   std::vector<double> cross(count), power(count);
   std::vector<int> shells(static_cast<std::size_t>(2 * ball.radius + 1));
   for (const auto& column : ball.columns) {

@@ -273,7 +273,7 @@ TEST(PairComparison, RefusesEdgesAndFoldersThatDoNotFit) {
 
 TEST(PairComparison, ReadsFoldersOfShards) {
   const TemporaryFolder temporary;
-  const fs::path folder = temporary.path();
+  const fs::path& folder = temporary.path();
   EXPECT_THROW(read_pair_folder((folder / "none").string(), "x", 0), InputError);
   EXPECT_THROW(read_pair_folder(folder.string(), "x", 0), InputError);
   Map noise(kBox, kBox, kBox);
