@@ -10,7 +10,7 @@ Map denoise_map(Denoiser& denoiser, const Map& map, double pixel_size, ResampleB
   boxes = resample_boxes(map.nx, pixel_size, denoiser.voxel_size());
   const Map input = fourier_resize(window(map, boxes.padded, edge_mean(map)), boxes.resampled);
   Map change = denoiser.denoise(input);
-  for (std::size_t i = 0; i < change.size(); ++i) change.data[i] -= input.data[i];
+  subtract(change, input);
   Map out = window(fourier_resize(change, boxes.padded), map.nx);
   add(out, map);
   return out;

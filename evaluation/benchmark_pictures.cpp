@@ -10,7 +10,7 @@
 #include <optional>
 #include <set>
 
-#include "core/fourier/fft.hpp"
+#include "core/fourier/shells.hpp"
 #include "core/report/image.hpp"
 #include "evaluation/benchmark.hpp"
 #include "evaluation/benchmark_panels.hpp"
@@ -45,17 +45,9 @@ std::optional<Map> truth_of(const CellRecord& r, const std::string& results) {
 
 /// The truth multiplied by a curve over its shells, as in the paper's figure 4.
 Map filtered(const Map& map, const std::vector<double>& curve) {
-  HalfTransform f = forward(map);
-  const std::size_t n = map.nx;
-  for (std::size_t z = 0; z < n; ++z)
-    for (std::size_t y = 0; y < n; ++y)
-      for (std::size_t x = 0; x < f.nx; ++x) {
-        const double kx = static_cast<double>(x), ky = static_cast<double>(signed_frequency(y, n)),
-                     kz = static_cast<double>(signed_frequency(z, n));
-        const auto shell = static_cast<std::size_t>(std::lround(std::sqrt(kx * kx + ky * ky + kz * kz)));
-        f(x, y, z) *= static_cast<float>(shell < curve.size() ? std::max(0.0, curve[shell]) : 0.0);
-      }
-  return inverse(f, n);
+  std::vector<float> factors;
+  for (const double value : curve) factors.push_back(static_cast<float>(std::max(0.0, value)));
+  return multiply_shells(map, factors);
 }
 
 }  // namespace

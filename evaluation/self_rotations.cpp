@@ -6,7 +6,7 @@
 #include <random>
 
 #include "core/base/error.hpp"
-#include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/shells.hpp"
 #include "evaluation/poses.hpp"
 
@@ -67,20 +67,6 @@ struct Ball {
   }
 };
 
-Map low_pass(const Map& map, double voxel, double resolution) {
-  HalfTransform f = forward(map);
-  const std::size_t n = map.nx;
-  for (std::size_t z = 0; z < n; ++z)
-    for (std::size_t y = 0; y < n; ++y)
-      for (std::size_t x = 0; x < f.nx; ++x) {
-        const double ky = static_cast<double>(signed_frequency(y, n)), kz = static_cast<double>(signed_frequency(z, n));
-        const double kx = static_cast<double>(x);
-        const double s = std::sqrt(kx * kx + ky * ky + kz * kz) / (static_cast<double>(n) * voxel) * resolution;
-        f(x, y, z) *= static_cast<float>(std::exp(-0.5 * s * s));
-      }
-  return inverse(f, n);
-}
-
 }  // namespace
 
 std::vector<Rotation> self_rotations(const Map& map, double voxel, double resolution, double threshold) {
@@ -90,8 +76,11 @@ std::vector<Rotation> self_rotations(const Map& map, double voxel, double resolu
   const double field = static_cast<double>(map.nx) * voxel;
   auto box = static_cast<std::size_t>(std::ceil(field / (resolution / 3)));
   box = std::clamp<std::size_t>(box + box % 2, 16, map.nx);
-  const Map filtered = low_pass(map, voxel, resolution);
-  const Ball ball(box < map.nx ? fourier_resize(filtered, box) : filtered);
+  const Map smooth = filtered(map, [&](double k) {
+    const double s = k / field * resolution;
+    return std::exp(-0.5 * s * s);
+  });
+  const Ball ball(box < map.nx ? fourier_resize(smooth, box) : smooth);
 
   // Grid of about 15 degrees: directions on a spiral (Fibonacci) times in-plane angles.
   struct Candidate {

@@ -13,6 +13,7 @@
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/image_transform.hpp"
 #include "core/imaging/ctf.hpp"
 #include "simulation/imager.hpp"
@@ -22,18 +23,11 @@ namespace {
 
 /// Raised-cosine low-pass over two shells about the resolution.
 Map low_passed(const Map& map, double pixel_size, double resolution) {
-  HalfTransform t = forward(map);
   const double edge = static_cast<double>(map.nx) * pixel_size / resolution;
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x) {
-        const auto ky = static_cast<double>(signed_frequency(y, t.ny)),
-                   kz = static_cast<double>(signed_frequency(z, t.nz));
-        const double s = std::sqrt(static_cast<double>(x * x) + ky * ky + kz * kz);
-        const double u = std::clamp((s - edge + 1) / 2, 0.0, 1.0);
-        t(x, y, z) *= static_cast<float>(0.5 * (1 + std::cos(std::numbers::pi * u)));
-      }
-  return inverse(t, map.nx);
+  return filtered(map, [edge](double k) {
+    const double u = std::clamp((k - edge + 1) / 2, 0.0, 1.0);
+    return 0.5 * (1 + std::cos(std::numbers::pi * u));
+  });
 }
 
 std::string number(double v) { return fmt::format("{:g}", v); }

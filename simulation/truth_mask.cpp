@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/error.hpp"
-#include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 
 namespace cryored {
 namespace {
@@ -46,17 +46,11 @@ Map truth_mask(const Map& truth, double voxel, double extend, double edge) {
   if (n == 0 || truth.ny != n || truth.nz != n || !(voxel > 0))
     throw UsageError({"mask of the truth", "map", std::to_string(n) + " voxels of " + std::to_string(voxel) + " A",
                       "a cubic map with a voxel size", ""});
-  HalfTransform f = forward(truth);
   const double per_shell = 15 / (static_cast<double>(n) * voxel);
-  for (std::size_t z = 0; z < n; ++z)
-    for (std::size_t y = 0; y < n; ++y)
-      for (std::size_t x = 0; x < f.nx; ++x) {
-        const double kx = static_cast<double>(x), ky = static_cast<double>(signed_frequency(y, n)),
-                     kz = static_cast<double>(signed_frequency(z, n));
-        const double s2 = (kx * kx + ky * ky + kz * kz) * per_shell * per_shell;
-        f(x, y, z) *= static_cast<float>(std::exp(-std::numbers::ln2 * s2));
-      }
-  const Map smooth = inverse(f, n);
+  const Map smooth = filtered(truth, [per_shell](double k) {
+    const double s = k * per_shell;
+    return std::exp(-std::numbers::ln2 * s * s);
+  });
   const float maximum = *std::max_element(smooth.data.begin(), smooth.data.end());
   if (!(maximum > 0)) throw InputError({"mask of the truth", "map", "no positive density", "a density map", ""});
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/shells.hpp"
 #include "simulation/noise.hpp"
 
@@ -15,24 +16,12 @@ constexpr double kThreshold = 0.143;
 /// What the paper's mask leaves of the noise in the solvent is not stated there; half of it here.
 constexpr double kSolvent = 0.5;
 
-template <typename Factor>
-void filter(HalfTransform& t, Factor factor) {
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x)
-        t(x, y, z) *=
-            static_cast<float>(factor(std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
-                                                 static_cast<double>(signed_frequency(z, t.nz)))));
-}
-
 /// Where the molecule is: the target's local power above a tenth of its largest.
 Map molecule_mask(const Map& map) {
   Map power = map;
   for (float& v : power.data) v *= v;
   const double reach = static_cast<double>(map.nx) / 24;
-  HalfTransform t = forward(power);
-  filter(t, [reach](double s) { return std::exp(-s * s / (2 * reach * reach)); });
-  Map mask = inverse(std::move(t), map.nx);
+  Map mask = filtered(power, [reach](double s) { return std::exp(-s * s / (2 * reach * reach)); });
   const float limit = 0.1f * *std::max_element(mask.data.begin(), mask.data.end());
   for (float& v : mask.data) v = std::clamp(v / limit, 0.f, 1.f);
   return mask;
@@ -45,13 +34,11 @@ Map shaped_noise(const std::vector<double>& power, const Map& mask, double solve
   noise.fill(0);
   std::mt19937_64 rng = image_generator(seed, 0);
   add_white_noise(rng, noise.data.data(), noise.size());
-  HalfTransform t = forward(noise);  // mean power 1 / N^3
-  const auto count = static_cast<double>(noise.size());
-  filter(t, [&](double s) {
+  const auto count = static_cast<double>(noise.size());  // the mean power is 1 / N^3
+  noise = filtered(noise, [&](double s) {
     const auto shell = static_cast<std::size_t>(std::lround(s));
     return shell < power.size() ? std::sqrt(power[shell] * count) : 0.0;
   });
-  noise = inverse(std::move(t), mask.nx);
   for (std::size_t i = 0; i < noise.size(); ++i)
     noise.data[i] *= static_cast<float>(solvent + (1 - solvent) * mask.data[i]);
   return noise;
@@ -97,7 +84,7 @@ std::vector<TrainingPair> gaussian_pairs(const Structure& structure, const PairO
 TrainingPair gaussian_twin(const TrainingPair& pair, std::uint64_t seed) {
   TrainingPair twin = pair;
   Map errors = pair.input;
-  for (std::size_t i = 0; i < errors.size(); ++i) errors.data[i] -= pair.target.data[i];
+  subtract(errors, pair.target);
   const Map mask = molecule_mask(pair.target);
   // The damping in the solvent is made up for, so that the spectrum over the whole map is the errors'.
   double share = 0;

@@ -176,7 +176,7 @@ PairFigures pair_figures(const TrainingPair& pair, double voxel, const std::stri
     if (!std::isfinite(a)) a = 0;
   const Map scaled = inverse(by_shell(target, factor), n);
   Map error = inverse(by_shell(input, std::vector<double>(shells, 1.0)), n);
-  for (std::size_t i = 0; i < error.size(); ++i) error.data[i] -= scaled.data[i];
+  subtract(error, scaled);
   const Regions regions = regions_of(pair.target, voxel);
   const double unit = std::sqrt(moment(scaled, regions.inside, 2)), solvent2 = moment(error, regions.solvent, 2);
   f.rms_inside = std::sqrt(moment(error, regions.inside, 2)) / unit;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/shells.hpp"
 #include "simulation/projector.hpp"
 
@@ -61,21 +61,6 @@ std::vector<Pose> propose(const std::vector<Proposal>& proposals, double handica
       poses.push_back(pose);
     }
   return poses;
-}
-
-/// Transform multiplied by a function of the shell.
-template <typename F>
-Map filtered(const Map& map, F&& weight) {
-  HalfTransform t = forward(map);
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x) {
-        const auto ky = static_cast<double>(signed_frequency(y, t.ny)),
-                   kz = static_cast<double>(signed_frequency(z, t.nz));
-        const auto kx = static_cast<double>(x);
-        t(x, y, z) *= static_cast<float>(weight(std::sqrt(kx * kx + ky * ky + kz * kz)));
-      }
-  return inverse(t, map.nx);
 }
 
 struct HalfSet {

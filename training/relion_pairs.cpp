@@ -7,6 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/reconstruct/confidence.hpp"
 #include "core/reconstruct/red.hpp"
@@ -15,16 +16,10 @@ namespace cryored {
 namespace fs = std::filesystem;
 namespace {
 
-/// The map without coefficients at or beyond shell `cut`; with `power` its cross terms below `coarse`.
+/// The map's transform without coefficients at or beyond shell `cut`.
 HalfTransform cut_transform(const Map& map, int cut) {
   HalfTransform t = forward(map);
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x) {
-        const auto ky = static_cast<double>(signed_frequency(y, t.ny)),
-                   kz = static_cast<double>(signed_frequency(z, t.nz)), kx = static_cast<double>(x);
-        if (kx * kx + ky * ky + kz * kz >= static_cast<double>(cut) * cut) t(x, y, z) = 0;
-      }
+  filter(t, [cut](double k) { return k < cut ? 1 : 0; });
   return t;
 }
 

@@ -58,6 +58,11 @@ inline void add(Map& map, const Map& other) {
   for (std::size_t i = 0; i < map.size(); ++i) map.data[i] += other.data[i];
 }
 
+/// Takes `other`, of the same size, away voxel by voxel.
+inline void subtract(Map& map, const Map& other) {
+  for (std::size_t i = 0; i < map.size(); ++i) map.data[i] -= other.data[i];
+}
+
 /// Non-redundant half of the transform of a real N^3 array, FFTW order:
 /// nx = N/2 + 1, ny = nz = N; ky index i stands for i if i <= N/2, else i - N.
 using HalfTransform = Grid<std::complex<float>>;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/error.hpp"
+#include "core/fourier/filter.hpp"
 
 namespace cryored {
 namespace {
@@ -103,24 +104,17 @@ std::vector<double> shell_power(const HalfTransform& a) {
 
 Map multiply_shells(const Map& map, const std::vector<float>& factors) {
   check_cubic(map, "filter");
-  HalfTransform t = forward(map), filtered(t.nx, t.ny, t.nz);
-  filtered.fill(0);
+  HalfTransform t = forward(map), product(t.nx, t.ny, t.nz);
+  product.fill(0);
   for_each_in_shells(t, [&](std::size_t shell, std::size_t i) {
-    if (shell < factors.size()) filtered.data[i] = t.data[i] * factors[shell];
+    if (shell < factors.size()) product.data[i] = t.data[i] * factors[shell];
   });
-  return inverse(std::move(filtered), map.nx);
+  return inverse(std::move(product), map.nx);
 }
 
 Map low_pass(const Map& map, double radius) {
   check_cubic(map, "low-pass");
-  HalfTransform t = forward(map);
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x)
-        if (std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
-                       static_cast<double>(signed_frequency(z, t.nz))) >= radius)
-          t(x, y, z) = 0;
-  return inverse(std::move(t), map.nx);
+  return filtered(map, [radius](double k) { return k < radius ? 1 : 0; });
 }
 
 double crossing_shell(const std::vector<double>& curve, double threshold) {

@@ -26,7 +26,7 @@ PairOptions options() {
 
 Map difference(const Map& a, const Map& b) {
   Map d = a;
-  for (std::size_t i = 0; i < d.size(); ++i) d.data[i] -= b.data[i];
+  subtract(d, b);
   return d;
 }
 
