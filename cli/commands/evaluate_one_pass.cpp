@@ -60,9 +60,9 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
   r.nominal = nominal.value_or(0);
   LazyDenoiser& denoiser = denoisers.at(nominal, pixel_size);
   r.weights = denoiser.weights().name;
-  const Map output = denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised;
+  const Map output = as_seen(request, denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised);
   const HalfTransform t = forward(truth), f = forward(output);
-  r.before = fsc(forward(input), t);
+  r.before = fsc(forward(as_seen(request, input)), t);
   r.after = fsc(f, t);
   const std::vector<double> power = shell_power(f), true_power = shell_power(t);
   for (std::size_t s = 0; s < r.after.size(); ++s)

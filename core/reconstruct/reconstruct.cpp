@@ -173,15 +173,17 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= usable[s];
   std::vector<double> seen = request.fsc;  // beyond its Nyquist frequency the denoiser returns its input
   for (std::size_t s = 0; s < seen.size(); ++s) seen[s] *= s < usable.size() ? usable[s] : 0;
-  report.kept_noise = kept_noise(seen, fsc(unregularised, pass.denoised), decision.plan.kind == Kind::joined_map);
+  report.kept_noise = kept_noise(seen, fsc(as_seen(request, unregularised), as_seen(request, pass.denoised)),
+                                 decision.plan.kind == Kind::joined_map);
   if (options.guard.mode != GuardOptions::Mode::off) {
     int last = 0;
     for (std::size_t s = 0; s < usable.size(); ++s)
       if (report.lambda[s] > 0) last = static_cast<int>(s);
     const auto one_pass = [&](const Map& map) {
-      return denoise(request, map, decision.pixel_size, denoiser, decision.symmetry).denoised;
+      return as_seen(request, denoise(request, map, decision.pixel_size, denoiser, decision.symmetry).denoised);
     };
-    report.guard = created_agreement(unregularised, pass.denoised, request.fsc, last, one_pass, options.guard);
+    report.guard =
+        created_agreement(unregularised, as_seen(request, pass.denoised), request.fsc, last, one_pass, options.guard);
     for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= report.guard.lambda_factor[s];
     stages.end("guard");
   }

@@ -84,6 +84,11 @@ FourierWeights weights_with_prior(const ReconstructRequest& request, const Reque
   return fourier_weights(weighed, arrays, Prior::tau2, options);
 }
 
+Map as_seen(const ReconstructRequest& request, Map map) {
+  scale_corners(request, map, Corners::flatten);
+  return map;
+}
+
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,
                      const Symmetry& symmetry) {
   Stopwatch watch;
@@ -93,15 +98,14 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
     pass.boxes = resample_boxes(unregularised.nx, pixel_size, voxel);
   else
     pass.boxes = {unregularised.nx, unregularised.nx, pixel_size};
-  Map input = unregularised;
-  scale_corners(request, input, Corners::flatten);
+  Map input = as_seen(request, unregularised);
   input = window(input, pass.boxes.padded, edge_mean(input));
   input = fourier_resize(input, pass.boxes.resampled);
   pass.seconds_resampling = watch.lap();
   Map change = denoiser.denoise(input);
   pass.seconds_denoiser = watch.lap();
   check_denoised(change, input, denoiser);
-  for (std::size_t i = 0; i < change.size(); ++i) change.data[i] -= input.data[i];
+  subtract(change, input);
   // B/K has the symmetry already, so f's average over the group is B/K plus that of the change.
   change = symmetrise(change, symmetry, pass.boxes.voxel_size);
   pass.seconds_symmetry = watch.lap();

@@ -41,6 +41,11 @@ struct DenoiserPass {
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,
                      const Symmetry& symmetry);
 
+/// A map as unregularised_map() and DenoiserPass::denoised have it, as the denoiser sees it: the division by sinc^2 is
+/// undone beyond the sphere r = N/2. Maps must be compared so: at padding 1 that division makes whatever a denoiser
+/// leaves in the corners up to forty times stronger than in the molecule. (V does not see it: F multiplies again.)
+Map as_seen(const ReconstructRequest& request, Map map);
+
 /// V of eq. (17) on the padded grid,
 ///   V = B n_W + l (1 - n_W / n_K) [F(f) + alpha (B n_K - F(m))],
 /// with l = lambda of the shell (0 .. N/2), n_W and n_K the gridded weights with and without tau^-2, and F

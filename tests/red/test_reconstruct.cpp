@@ -340,6 +340,29 @@ TEST(Reconstruct, KeptNoiseIsOfTheShellsThatTheDenoiserSees) {
   EXPECT_LT(expected(8, false), expected(14, false) - 0.1);
 }
 
+TEST(Reconstruct, KeptNoiseAndGuardLookAtMapsAsTheDenoiserSeesThem) {
+  const TemporaryFolder folder;
+  const auto request = read_request(write_synthetic(folder, {}));  // padding 1, where the corners are amplified most
+  std::vector<Map> given, returned;
+  FunctionDenoiser denoiser(0, [&](const Map& map) {
+    given.push_back(map);
+    returned.push_back(map);
+    Map& out = returned.back();
+    for (std::size_t i = 0; i < map.size(); ++i) out.data[i] = 0.8f * out.data[i] + (i % 3 == 0 ? 0.01f : -0.02f);
+    return out;
+  });
+  RedOptions options = with_pixel();
+  options.prior = Prior::red;
+  options.guard.mode = GuardOptions::Mode::report;
+  const ReconstructReport report = reconstruct(request, options, &denoiser);
+  ASSERT_EQ(returned.size(), 3u) << "the map, two copies";
+  EXPECT_NEAR(report.kept_noise.value(), kept_noise(request.fsc, fsc(given[0], returned[0])).value(), 1e-6);
+  ASSERT_TRUE(report.guard.ran);
+  const auto expected = fsc(returned[1], returned[2]);
+  for (auto s = static_cast<std::size_t>(report.guard.first_shell); s < 14; ++s)
+    EXPECT_NEAR(report.guard.output_fsc[s], expected[s], 1e-4) << s;
+}
+
 TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {
   const TemporaryFolder folder;
   const auto request = read_request(write_synthetic(folder, {}));

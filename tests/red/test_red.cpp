@@ -79,6 +79,24 @@ TEST_P(Paddings, LambdaOneAndTheIdentityGiveTheUnregularisedMap) {
   EXPECT_LT(without.amplitude[10], 0.7);  // the Gaussian map is another one
 }
 
+/// What a network leaves in the corners must not drown the map where maps are compared.
+TEST_P(Paddings, AsSeenADenoisedMapIsWhatTheDenoiserReturned) {
+  Synthetic s;
+  s.padding = GetParam();
+  const Case c(s);
+  const Map m = unregularised_map(c.request, c.arrays);
+  Map given, returned;
+  FunctionDenoiser denoiser(0, [&](const Map& map) {
+    given = returned = map;
+    for (std::size_t i = 0; i < map.size(); ++i) returned.data[i] += i % 3 == 0 ? 0.01f : -0.02f;
+    return returned;
+  });
+  const DenoiserPass pass = denoise(c.request, m, pixel, denoiser, none);
+  EXPECT_LT(relative(as_seen(c.request, m), given), 1e-7);
+  EXPECT_LT(relative(as_seen(c.request, pass.denoised), returned), 1e-6);
+  EXPECT_GT(relative(pass.denoised, returned), s.padding == 1 ? 0.1 : 0.01) << "a difference to be seen";
+}
+
 /// The same for a denoiser that halves: eq. (17) without any approximation, as F(f) = F(B/K) / 2 everywhere.
 TEST_P(Paddings, ScalingDenoiserFollowsEquation17Exactly) {
   Synthetic s;
