@@ -57,10 +57,10 @@ const std::string& WeightsIdentity::key(const std::string& mode) const {
   return mode_parts(mode).base == "per-shell" || network_sha256.empty() ? sha256 : network_sha256;
 }
 
-WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several) {
+WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several, const std::string& rule) {
   if (several.size() == 1) return several.front();
   WeightsIdentity joint;
-  std::string files, networks;
+  std::string files = rule, networks = rule;
   for (const WeightsIdentity& each : several) {
     joint.name += (joint.name.empty() ? "" : "+") + each.name;
     files += each.sha256;

@@ -21,8 +21,8 @@ struct WeightsIdentity {
   /// the network alone, so that another table leaves them as they are. The file's where the network's is not known.
   const std::string& key(const std::string& mode) const;
 };
-/// Of those that a refinement chooses between; one alone stays as it is.
-WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several);
+/// Of those that a refinement chooses between by `rule` (choice_rule()); one alone stays as it is.
+WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several, const std::string& rule);
 
 struct CellRecord {
   // What was computed.

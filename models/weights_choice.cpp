@@ -1,5 +1,7 @@
 #include "models/weights_choice.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -41,5 +43,7 @@ std::vector<WeightsInfo> denoisers_for(const std::vector<WeightsInfo>& denoisers
   }
   return possible;
 }
+
+std::string choice_rule() { return fmt::format("{:g}", kBeyondNominal); }
 
 }  // namespace cryored

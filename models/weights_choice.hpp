@@ -15,7 +15,7 @@ namespace cryored {
 
 /// A denoiser's Nyquist limit must be better than a map's nominal resolution by this factor: the shells just beyond
 /// the resolution are those that denoising brings (docs/red.md has the measurement).
-inline constexpr double kBeyondNominal = 1.2;
+inline constexpr double kBeyondNominal = 1.5;
 
 /// Headers of `files`, coarsest voxels first. Throws as read_denoiser_info().
 std::vector<WeightsInfo> read_denoisers(const std::vector<std::string>& files);
@@ -28,5 +28,8 @@ const WeightsInfo& choose_denoiser(const std::vector<WeightsInfo>& denoisers, st
 
 /// Those that choose_denoiser() may take for maps of this pixel size at whatever resolution.
 std::vector<WeightsInfo> denoisers_for(const std::vector<WeightsInfo>& denoisers, double pixel_size);
+
+/// The figures that the choice rests on, for digests of what a refinement ran with.
+std::string choice_rule();
 
 }  // namespace cryored

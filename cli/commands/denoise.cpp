@@ -68,7 +68,7 @@ Command denoise_command() {
       "Resamples the map to the network's voxel size in Fourier space, runs the network once, and adds what it changed "
       "to the map; detail beyond the network's voxel size passes unchanged. The network is trained on unfiltered, "
       "unsharpened half-maps of a refinement. Without --weights it is denoiser-2.5A, whatever the map's resolution; "
-      "for maps better than 6 A name denoiser-1.5A.";
+      "for maps better than 7.5 A name denoiser-1.5A.";
   spec.minimum_arguments = spec.maximum_arguments = 2;
   spec.options = {pixel_size_option("the one in the header of the map"),
                   device_option(),

@@ -57,7 +57,7 @@ std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& se
   return [denoisers, identities, named](double pixel_size) {
     std::vector<WeightsIdentity> possible;
     for (const WeightsInfo& info : denoisers_for(denoisers, pixel_size)) possible.push_back(identities.at(info.path));
-    return BenchmarkWeights{joint_identity(possible), named};
+    return BenchmarkWeights{joint_identity(possible, choice_rule()), named};
   };
 }
 

@@ -207,14 +207,17 @@ TEST(BenchmarkRecord, OnlyModesThatReadTheTableDependOnIt) {
 
 TEST(BenchmarkRecord, NetworksThatARefinementChoosesBetweenHaveAJointIdentity) {
   const WeightsIdentity coarse{"coarse", "11", "aa"}, fine{"fine", "22", "bb"}, other_table{"fine", "33", "bb"};
-  EXPECT_EQ(joint_identity({coarse}).sha256, "11");
-  const WeightsIdentity both = joint_identity({coarse, fine});
+  EXPECT_EQ(joint_identity({coarse}, "rule").sha256, "11");
+  const WeightsIdentity both = joint_identity({coarse, fine}, "rule");
   EXPECT_EQ(both.name, "coarse+fine");
   EXPECT_EQ(both.sha256.size(), 64u);
   EXPECT_NE(both.sha256, both.network_sha256);
-  const WeightsIdentity another = joint_identity({coarse, other_table});
+  const WeightsIdentity another = joint_identity({coarse, other_table}, "rule");
   EXPECT_NE(another.key("per-shell"), both.key("per-shell"));
   EXPECT_EQ(another.key("red"), both.key("red"));
+  const WeightsIdentity otherwise = joint_identity({coarse, fine}, "another rule");
+  EXPECT_NE(otherwise.key("per-shell"), both.key("per-shell"));
+  EXPECT_NE(otherwise.key("red"), both.key("red"));
 }
 
 TEST(BenchmarkRecord, ReadsBackWhatItWrote) {

@@ -29,8 +29,8 @@ TEST(WeightsChoice, TheCoarsestThatReachesBeyondTheResolution) {
     return choose_denoiser(both, nominal, pixel).voxel_size;
   };
   EXPECT_EQ(voxel(12, 1.0), 2.5);
-  EXPECT_EQ(voxel(6.0, 1.0), 2.5) << "5 A is better than 6 A by the factor of 1.2";
-  EXPECT_EQ(voxel(5.9, 1.0), 1.5);
+  EXPECT_EQ(voxel(7.5, 1.0), 2.5) << "5 A is better than 7.5 A by the factor of 1.5";
+  EXPECT_EQ(voxel(7.4, 1.0), 1.5);
   EXPECT_EQ(voxel(2.5, 1.0), 1.5) << "beyond every denoiser: the finest";
   EXPECT_EQ(voxel(5.0, 2.5), 2.5) << "the map holds nothing beyond 5 A";
   EXPECT_EQ(voxel(5.0, 2.49999), 2.5) << "a pixel size from a file";
