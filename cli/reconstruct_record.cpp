@@ -108,10 +108,11 @@ std::string guard_warning(const ReconstructRun& run) {
 /// For RELION's log: that the half-maps may agree on what is wrong, else empty.
 std::string kept_noise_warning(const ReconstructRun& run) {
   const auto& kept = run.report.kept_noise;
-  if (!kept || *kept <= 0) return "";
+  if (!keeps_noise(kept)) return "";
   return "; warning: kept noise " + number(*kept, "%.2f") +
-         " (0 or less where particles are aligned well): the half-maps may agree on what is wrong, their FSC may "
-         "promise too much";
+         " (" + number(kKeptNoiseBound, "%g") +
+         " or less where particles are aligned well): the half-maps may agree on what is wrong, their FSC may promise "
+         "too much";
 }
 
 Json denoiser_entry(const ReconstructRun& run) {

@@ -12,6 +12,7 @@
 #include "cli/common_options.hpp"
 #include "cli/doctor_job.hpp"
 #include "cli/doctor_machine.hpp"
+#include "core/reconstruct/guard.hpp"
 
 namespace cryored {
 namespace {
@@ -110,11 +111,11 @@ void print_job(const JobReport& job, const Verdict& verdict) {
                 number_or_dash(map.resolution, "%.2f A").c_str(), kept_noise_text(map).c_str(),
                 number_or_dash(map.seconds, "%.2f").c_str(), map.note.empty() ? map.device.c_str() : map.note.c_str());
   std::printf("%s\n", verdict.text.c_str());
-  if (const auto kept = last_kept_noise(job); kept && *kept > 0)
+  if (const auto kept = last_kept_noise(job); keeps_noise(kept))
     std::printf(
-        "Warning: in the last iteration the denoiser kept noise (%.2f; 0 or less where particles are aligned "
+        "Warning: in the last iteration the denoiser kept noise (%.2f; %g or less where particles are aligned "
         "well). The half-map FSC may promise too much: compare a refinement without the denoiser.\n",
-        *kept);
+        *kept, kKeptNoiseBound);
   if (!verdict.remedy.empty()) std::printf("Remedy: %s\n", verdict.remedy.c_str());
   std::fflush(stdout);
 }

@@ -47,6 +47,11 @@ struct GuardReport {
 std::optional<double> kept_noise(const std::vector<double>& half_map_fsc, const std::vector<double>& correlation,
                                  bool joined = false);
 
+/// Above it particles were aligned badly in the refinements looked at (docs/guard.md).
+inline constexpr double kKeptNoiseBound = 0.05;
+/// Whether a map's kept noise is a reason to warn.
+inline bool keeps_noise(const std::optional<double>& kept) { return kept && *kept > kKeptNoiseBound; }
+
 /// The copy number `copy` (of a fixed seed always the same): amplitudes kept, phases of shells >= first_shell
 /// those of white noise. Cubic maps.
 Map randomise_phases(const Map& map, int first_shell, std::uint64_t seed, int copy);

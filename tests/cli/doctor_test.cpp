@@ -46,7 +46,7 @@ TEST_F(DoctorTest, WarnsWhereTheDenoiserKeepsNoise) {
   const Outcome text = run(Words{cryored(), "doctor", scratch.path()});
   EXPECT_EQ(text.code, 0) << "advice, no problem of the machine";
   char expected[80];
-  std::snprintf(expected, sizeof expected, "the denoiser kept noise (%.2f;", kept);
+  std::snprintf(expected, sizeof expected, "the denoiser kept noise (%.2f; 0.05 or less", kept);
   EXPECT_NE(text.out.find(expected), std::string::npos) << text.out;
   std::filesystem::remove(scratch / "run_it001_half1_class001_external_reconstruct_cryored.json");
   EXPECT_EQ(run(Words{cryored(), "doctor", scratch.path()}).out.find("kept noise ("), std::string::npos);

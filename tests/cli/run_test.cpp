@@ -102,7 +102,7 @@ TEST_F(RunTest, SaysWhenTheDenoiserKeepsNoise) {
   const double kept = record()["denoiser"]["kept_noise"];
   EXPECT_GT(kept, 0.1) << "the identity keeps all of it";
   char expected[80];
-  std::snprintf(expected, sizeof expected, "; warning: kept noise %.2f (0 or less where", kept);
+  std::snprintf(expected, sizeof expected, "; warning: kept noise %.2f (0.05 or less where", kept);
   EXPECT_NE(identity_ran.out.find(expected), std::string::npos) << identity_ran.out;
   const Outcome none = reconstruct({"--prior", "gaussian"});
   EXPECT_FALSE(record()["denoiser"].contains("kept_noise"));

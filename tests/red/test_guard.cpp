@@ -140,6 +140,9 @@ TEST(KeptNoise, LooksAtShellsThatAreHalfKnownOnly) {
   EXPECT_FALSE(kept_noise({1, 0.95, 0.1, 0}, c)) << "no shell between";
   EXPECT_FALSE(kept_noise(std::vector<double>(8), c)) << "Class3D: no half-maps";
   EXPECT_FALSE(kept_noise({}, {}));
+  EXPECT_TRUE(keeps_noise(0.051));
+  EXPECT_FALSE(keeps_noise(0.05));
+  EXPECT_FALSE(keeps_noise(std::nullopt));
 }
 
 }  // namespace
