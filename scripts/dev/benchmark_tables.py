@@ -3,8 +3,7 @@
 
 Usage: benchmark_tables.py [RESULTS [OLDER]...]      (default: benchmarks/refine/results)
 
-What RESULTS has not is taken from the OLDER folders, of networks of before, and marked with *; their default gets a
-column of its own.
+What RESULTS has not is taken from the OLDER folders, of networks of before, and marked with *.
 
 First one seed of the usual data sets, a column for each refinement: FSC 0.5 to the truth inside its mask in A, in
 brackets after the denoiser's last pass; median angular error in degrees; half-map FSC 0.143 in A. Then mean and
@@ -17,8 +16,7 @@ import statistics
 import sys
 
 MODES = {"known-angles": "known angles", "plain": "plain", "plain+denoise": "plain, one denoising",
-         "cw-red": "CW-RED", "red": "RED", "older per-shell": "default of before",
-         "per-shell": "default"}
+         "cw-red": "CW-RED", "red": "RED", "per-shell": "default"}
 
 
 def read(folder):
@@ -84,16 +82,13 @@ def seeds(sets):
             families.setdefault(base, []).append(sets[name])
     columns = [("plain", masked, "to_truth", "plain"), ("plain+denoise", masked, "to_truth", "plain, one denoising"),
                ("cw-red", masked, "to_truth", "CW-RED"),
-               ("older per-shell", masked, "to_truth", "default of before"),
                ("per-shell", masked, "to_truth", "default"),
                ("per-shell", masked, "denoised_to_truth", "denoised"),
                ("plain", lambda a: a["median_deg"], "angular_error", "angular error, plain"),
                ("cw-red", lambda a: a["median_deg"], "angular_error", "CW-RED"),
-               ("older per-shell", lambda a: a["median_deg"], "angular_error", "default of before"),
                ("per-shell", lambda a: a["median_deg"], "angular_error", "default"),
                ("plain", lambda a: a, "half_map_fsc_0.143_A", "half-map FSC 0.143, plain"),
                ("cw-red", lambda a: a, "half_map_fsc_0.143_A", "CW-RED"),
-               ("older per-shell", lambda a: a, "half_map_fsc_0.143_A", "default of before"),
                ("per-shell", lambda a: a, "half_map_fsc_0.143_A", "default")]
     row(["data set", *(c[3] for c in columns)])
     row(["---"] * (len(columns) + 1))
@@ -112,7 +107,6 @@ def main():
     for folder in sys.argv[2:]:
         for name, modes in read(folder).items():
             for mode, record in modes.items():
-                mode = "older per-shell" if mode == "per-shell" else mode
                 sets.setdefault(name, {}).setdefault(mode, {**record, "older": True})
     one_seed(sets)
     print()
