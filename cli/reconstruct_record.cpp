@@ -109,8 +109,7 @@ std::string guard_warning(const ReconstructRun& run) {
 std::string kept_noise_warning(const ReconstructRun& run) {
   const auto& kept = run.report.kept_noise;
   if (!keeps_noise(kept)) return "";
-  return "; warning: kept noise " + number(*kept, "%.2f") +
-         " (" + number(kKeptNoiseBound, "%g") +
+  return "; warning: kept noise " + number(*kept, "%.2f") + " (" + number(kKeptNoiseBound, "%g") +
          " or less where particles are aligned well): the half-maps may agree on what is wrong, their FSC may promise "
          "too much";
 }

@@ -27,8 +27,9 @@ struct DenoiserOptions {
   int threads = 0;                 ///< of the CPU, for the whole process; 0 leaves LibTorch's own choice
 };
 
-/// The block used where none is given: that of the training, or the whole map (rounded up to the
-/// network's multiple) where it is at most a third longer, so that a molecule is not cut apart.
+/// The block used where none is given: that of the training, or less where the map, rounded up to the network's
+/// multiple, is smaller. Never more, not even for a map little longer: the network normalises over its block, and one
+/// that is larger or reaches beyond the map has another share of empty volume (docs/denoiser.md).
 int default_block(const UNetConfig& config, int training_block, std::size_t map_edge);
 
 /// Upper bound on the memory that denoise() takes beyond its argument, the program itself
@@ -69,7 +70,7 @@ class BlockDenoiser : public Denoiser {
 /// Loads and verifies the weights, decides on the device and makes it ready.
 ///
 /// denoise(): voxels are divided by map_scale() of the whole map under the rule in the metadata,
-/// cut into blocks (blocks.hpp; zeros beyond the map), sent through the network, blended and multiplied
+/// cut into blocks (blocks.hpp), sent through the network, blended and multiplied
 /// back. Maps are cubic, of any edge from 1. The CPU's result is the same in every run with the same
 /// number of threads. A GPU that runs out of memory is tried again with smaller batches, then blocks.
 ///

@@ -20,6 +20,18 @@ Range inside(long start, std::size_t block, std::size_t length) {
   return {static_cast<std::size_t>(first), static_cast<std::size_t>(last)};
 }
 
+/// Where the voxels of a block lie on one axis of the map, which goes on periodically.
+std::vector<std::size_t> wrapped(long start, std::size_t block, std::size_t length) {
+  const long n = static_cast<long>(length);
+  std::vector<std::size_t> at;
+  at.reserve(block);
+  for (std::size_t i = 0; i < block; ++i) {
+    const long k = (start + static_cast<long>(i)) % n;
+    at.push_back(static_cast<std::size_t>(k < 0 ? k + n : k));
+  }
+  return at;
+}
+
 }  // namespace
 
 AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap) {
@@ -68,16 +80,13 @@ AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap) {
 }
 
 void cut_block(const Map& map, long x, long y, long z, std::size_t block, float mean, float scale, float* out) {
-  std::fill(out, out + block * block * block, 0.0f);
-  const Range rx = inside(x, block, map.nx), ry = inside(y, block, map.ny), rz = inside(z, block, map.nz);
+  const std::vector<std::size_t> at_x = wrapped(x, block, map.nx), at_y = wrapped(y, block, map.ny),
+                                 at_z = wrapped(z, block, map.nz);
   const float factor = 1.0f / scale;
-  for (std::size_t k = rz.first; k < rz.last; ++k)
-    for (std::size_t j = ry.first; j < ry.last; ++j) {
-      const float* row = &map.data[map.index(static_cast<std::size_t>(x + static_cast<long>(rx.first)),
-                                             static_cast<std::size_t>(y + static_cast<long>(j)),
-                                             static_cast<std::size_t>(z + static_cast<long>(k)))];
-      float* target = out + (k * block + j) * block;
-      for (std::size_t i = rx.first; i < rx.last; ++i) target[i] = (row[i - rx.first] - mean) * factor;
+  for (const std::size_t k : at_z)
+    for (const std::size_t j : at_y) {
+      const float* row = &map.data[map.index(0, j, k)];
+      for (const std::size_t i : at_x) *out++ = (row[i] - mean) * factor;
     }
 }
 

@@ -11,9 +11,9 @@ namespace cryored {
 /// The blocks along one axis. Where neighbours overlap, their weights follow sin^2 and cos^2,
 /// and over all blocks they sum to 1 at every voxel (normalised in double).
 struct AxisPlan {
-  std::size_t length = 0;                   ///< voxels of the map on this axis
-  std::size_t block = 0;                    ///< voxels of a block, all the same
-  std::vector<long> starts;                 ///< first voxel of each block; negative where a block is padded
+  std::size_t length = 0;    ///< voxels of the map on this axis
+  std::size_t block = 0;     ///< voxels of a block, all the same
+  std::vector<long> starts;  ///< first voxel of each block; negative where a block is longer than the map
   std::vector<std::vector<float>> weights;  ///< per block, `block` values; 0 on the padding
 };
 
@@ -23,7 +23,8 @@ struct AxisPlan {
 AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap);
 
 /// Copies the block starting at (x, y, z) into out[block^3] (x fastest) as
-/// (value - mean) / scale; zeros where it reaches beyond the map.
+/// (value - mean) / scale. Beyond the map it goes on periodically, as a band-limited map does: zeros there would be
+/// empty volume that the network was not trained with (docs/denoiser.md).
 void cut_block(const Map& map, long x, long y, long z, std::size_t block, float mean, float scale, float* out);
 
 /// Adds a block's values, multiplied by the weights of its three axes (plan.weights[i] for

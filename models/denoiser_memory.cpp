@@ -10,7 +10,7 @@ int default_block(const UNetConfig& config, int training_block, std::size_t map_
   const auto multiple = static_cast<std::size_t>(config.multiple());
   const std::size_t whole = std::max((map_edge + multiple - 1) / multiple * multiple, 2 * multiple);
   const auto usual = std::max(static_cast<std::size_t>(training_block), 2 * multiple);
-  return static_cast<int>(3 * whole <= 4 * usual ? whole : usual);
+  return static_cast<int>(std::min(whole, usual));
 }
 
 std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,

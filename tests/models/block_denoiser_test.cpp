@@ -160,12 +160,14 @@ TEST_F(Denoising, Bfloat16ChangesTheCorrectionByLessThanThreePercent) {
   EXPECT_NE(denoiser->description().find("bf16"), std::string::npos);
 }
 
-TEST_F(Denoising, DefaultBlockKeepsSmallMapsWhole) {
+TEST_F(Denoising, DefaultBlockIsThatOfTheTraining) {
   const UNetConfig c;
   EXPECT_EQ(default_block(c, 48, 48), 48);
-  EXPECT_EQ(default_block(c, 48, 49), 64);
-  EXPECT_EQ(default_block(c, 48, 64), 64);
+  EXPECT_EQ(default_block(c, 48, 49), 48) << "no zeros beyond the map";
+  EXPECT_EQ(default_block(c, 48, 64), 48);
   EXPECT_EQ(default_block(c, 48, 65), 48);
+  EXPECT_EQ(default_block(c, 48, 40), 48);
+  EXPECT_EQ(default_block(c, 64, 40), 48);
   EXPECT_EQ(default_block(c, 48, 3), 32);
   EXPECT_EQ(default_block(c, 48, 500), 48);
 }

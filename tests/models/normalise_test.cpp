@@ -118,16 +118,21 @@ TEST(Blocks, CutAndBlendedBackIsTheMap) {
   }
 }
 
-TEST(Blocks, PaddingIsZeroAndTheScaleIsApplied) {
+TEST(Blocks, TheMapGoesOnPeriodicallyAndTheScaleIsApplied) {
   Map map(4, 4, 4);
-  map.fill(10.0f);
-  std::vector<float> block(8 * 8 * 8, -1.0f);
-  cut_block(map, -2, -2, -2, 8, 4, 2, block.data());
-  double sum = 0;
-  for (const float v : block) sum += v;
-  EXPECT_DOUBLE_EQ(sum, 64 * 3);
-  EXPECT_EQ(block[(2 * 8 + 2) * 8 + 2], 3);
-  EXPECT_EQ(block[(2 * 8 + 2) * 8 + 6], 0);
+  for (std::size_t i = 0; i < map.size(); ++i) map.data[i] = static_cast<float>(i);
+  // More than twice the map's length.
+  for (const long start : {-2L, -7L, 1L}) {
+    std::vector<float> block(11 * 11 * 11, -1.0f);
+    cut_block(map, start, start, start, 11, 4, 2, block.data());
+    for (long k = 0; k < 11; ++k)
+      for (long j = 0; j < 11; ++j)
+        for (long i = 0; i < 11; ++i) {
+          const auto at = [start](long index) { return static_cast<std::size_t>((index + start + 8) % 4); };
+          ASSERT_EQ(block[static_cast<std::size_t>((k * 11 + j) * 11 + i)], (map(at(i), at(j), at(k)) - 4) / 2)
+              << start << " " << i << " " << j << " " << k;
+        }
+  }
 }
 
 TEST(Blocks, OverlapMustBeLessThanTheBlock) {
