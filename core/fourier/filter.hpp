@@ -2,6 +2,7 @@
 // Filters that depend on |k| alone.
 
 #include <cmath>
+#include <utility>
 
 #include "core/fourier/fft.hpp"
 #include "core/fourier/grid.hpp"

@@ -10,6 +10,7 @@
 #include "core/base/error.hpp"
 #include "core/formats/mapped_file.hpp"
 #include "core/formats/mrc.hpp"
+#include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/reconstruct/gaussian.hpp"
 
@@ -173,8 +174,11 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
   for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= usable[s];
   std::vector<double> seen = request.fsc;  // beyond its Nyquist frequency the denoiser returns its input
   for (std::size_t s = 0; s < seen.size(); ++s) seen[s] *= s < usable.size() ? usable[s] : 0;
-  report.kept_noise = kept_noise(seen, fsc(as_seen(request, unregularised), as_seen(request, pass.denoised)),
-                                 decision.plan.kind == Kind::joined_map);
+  {
+    const HalfTransform given = forward(as_seen(request, unregularised));  // one map copied at a time
+    report.kept_noise =
+        kept_noise(seen, fsc(given, forward(as_seen(request, pass.denoised))), decision.plan.kind == Kind::joined_map);
+  }
   if (options.guard.mode != GuardOptions::Mode::off) {
     int last = 0;
     for (std::size_t s = 0; s < usable.size(); ++s)
