@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/formats/mrc.hpp"
+#include "core/reconstruct/guard.hpp"
 #include "core/report/plot.hpp"
 
 namespace cryored {
@@ -244,7 +245,7 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   by_iteration.y_label = "degrees";
   plots.push_back(line_plot_svg(angle, by_iteration));
   if (!kept.empty()) {
-    by_iteration.title = "Noise that the denoiser keeps (above 0: badly aligned)";
+    by_iteration.title = fmt::format("Noise that the denoiser keeps (above {:g}: badly aligned)", kKeptNoiseBound);
     by_iteration.y_label = "kept noise";
     plots.push_back(line_plot_svg(kept, by_iteration));
   }
