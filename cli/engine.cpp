@@ -144,7 +144,8 @@ daemon::Plan ReconstructEngine::plan_of(const daemon::Request& request) const {
   const double ratio = intent.decision.pixel_size / info.voxel_size;
   const auto edge = static_cast<std::size_t>(std::max(4.0, intent.request.box * ratio) + 2);
   const Precision precision = settings.text("precision") == "bf16" ? Precision::bf16 : Precision::float32;
-  const int block = default_block(info.architecture, info.block, edge), least = 2 * info.architecture.multiple();
+  const int block = default_block(info.architecture, info.block, info.voxel_size, edge),
+            least = 2 * info.architecture.multiple();
   plan.memory += denoiser_memory(info.architecture, edge, block, 1, precision);
   plan.least_memory += denoiser_memory(info.architecture, edge, std::min(block, least), 1, precision);
   return plan;

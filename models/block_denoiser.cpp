@@ -116,7 +116,7 @@ class UNetDenoiser : public BlockDenoiser {
   Pass plan(std::size_t edge) const {
     const auto& config = info_.architecture;
     Pass pass;
-    set_block(pass, options_.block != 0 ? options_.block : default_block(config, info_.block, edge));
+    set_block(pass, options_.block != 0 ? options_.block : default_block(config, info_.block, info_.voxel_size, edge));
     pass.batch = options_.batch != 0 ? options_.batch : device_.is_cuda() ? 4 : 1;
     const auto too_much = [&] {
       return options_.memory_limit != 0 &&

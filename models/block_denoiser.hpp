@@ -27,10 +27,14 @@ struct DenoiserOptions {
   int threads = 0;                 ///< of the CPU, for the whole process; 0 leaves LibTorch's own choice
 };
 
-/// The block used where none is given: that of the training, or less where the map, rounded up to the network's
-/// multiple, is smaller. Never more, not even for a map little longer: the network normalises over its block, and one
-/// that is larger or reaches beyond the map has another share of empty volume (docs/denoiser.md).
-int default_block(const UNetConfig& config, int training_block, std::size_t map_edge);
+/// A block should hold a whole molecule of this size, in A.
+inline constexpr double kBlockSpan = 120;
+
+/// The block used where none is given: that of the training, longer by a third at most where it spans less than
+/// kBlockSpan, less where the map, rounded up to the network's multiple, is smaller. Not simply the whole map where
+/// that is a little longer: the network normalises over its block, and one with another share of empty volume gains
+/// less (docs/denoiser.md). voxel_size: the network's, A.
+int default_block(const UNetConfig& config, int training_block, double voxel_size, std::size_t map_edge);
 
 /// Upper bound on the memory that denoise() takes beyond its argument, the program itself
 /// (LibTorch: 0.3 GB) and the loaded weights; bytes:

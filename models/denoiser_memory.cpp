@@ -1,16 +1,20 @@
 // Sizes of blocks and what they take, apart from the network: programs without LibTorch plan with them.
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/block_denoiser.hpp"
 
 namespace cryored {
 
-int default_block(const UNetConfig& config, int training_block, std::size_t map_edge) {
+int default_block(const UNetConfig& config, int training_block, double voxel_size, std::size_t map_edge) {
   const auto multiple = static_cast<std::size_t>(config.multiple());
-  const std::size_t whole = std::max((map_edge + multiple - 1) / multiple * multiple, 2 * multiple);
-  const auto usual = std::max(static_cast<std::size_t>(training_block), 2 * multiple);
-  return static_cast<int>(std::min(whole, usual));
+  const auto rounded_up = [multiple](std::size_t edge) { return (edge + multiple - 1) / multiple * multiple; };
+  const std::size_t trained = std::max(static_cast<std::size_t>(training_block), 2 * multiple);
+  const std::size_t longest = std::max(trained, 4 * trained / 3 / multiple * multiple);
+  const std::size_t wanted =
+      voxel_size > 0 ? rounded_up(static_cast<std::size_t>(std::ceil(kBlockSpan / voxel_size))) : 0;
+  return static_cast<int>(std::min(std::max(rounded_up(map_edge), 2 * multiple), std::clamp(wanted, trained, longest)));
 }
 
 std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, int block, int batch,

@@ -160,16 +160,21 @@ TEST_F(Denoising, Bfloat16ChangesTheCorrectionByLessThanThreePercent) {
   EXPECT_NE(denoiser->description().find("bf16"), std::string::npos);
 }
 
-TEST_F(Denoising, DefaultBlockIsThatOfTheTraining) {
+TEST_F(Denoising, DefaultBlockIsThatOfTheTrainingOrSpansAMolecule) {
   const UNetConfig c;
-  EXPECT_EQ(default_block(c, 48, 48), 48);
-  EXPECT_EQ(default_block(c, 48, 49), 48) << "no zeros beyond the map";
-  EXPECT_EQ(default_block(c, 48, 64), 48);
-  EXPECT_EQ(default_block(c, 48, 65), 48);
-  EXPECT_EQ(default_block(c, 48, 40), 48);
-  EXPECT_EQ(default_block(c, 64, 40), 48);
-  EXPECT_EQ(default_block(c, 48, 3), 32);
-  EXPECT_EQ(default_block(c, 48, 500), 48);
+  const auto coarse = [&](std::size_t edge) { return default_block(c, 48, 2.5, edge); };
+  EXPECT_EQ(coarse(48), 48) << "120 A";
+  EXPECT_EQ(coarse(49), 48) << "nothing beyond the map";
+  EXPECT_EQ(coarse(64), 48);
+  EXPECT_EQ(coarse(500), 48);
+  EXPECT_EQ(coarse(40), 48);
+  EXPECT_EQ(coarse(3), 32);
+  const auto fine = [&](std::size_t edge) { return default_block(c, 64, 1.5, edge); };
+  EXPECT_EQ(fine(64), 64);
+  EXPECT_EQ(fine(65), 80) << "120 A";
+  EXPECT_EQ(fine(500), 80);
+  EXPECT_EQ(default_block(c, 48, 1, 500), 64) << "a third longer at most";
+  EXPECT_EQ(default_block(c, 48, 10, 500), 48) << "never shorter than the training's";
 }
 
 // /proc/self/clear_refs resets the peak that VmHWM reports.
