@@ -22,7 +22,8 @@ std::uint64_t denoiser_memory(const UNetConfig& config, std::size_t map_edge, in
   const std::uint64_t map = map_edge * map_edge * map_edge, edge = static_cast<std::uint64_t>(block);
   const bool full = precision == Precision::float32;
   // bf16 convolutions keep part of their sums in float32.
-  const auto channels = static_cast<std::uint64_t>(config.first_channels() + (full ? 10 : 12) * config.width);
+  const auto channels =
+      static_cast<std::uint64_t>(config.first_channels()) + (full ? 10 : 12) * static_cast<std::uint64_t>(config.width);
   return 4 * map + static_cast<std::uint64_t>(batch) * edge * edge * edge * (8 + (full ? 4 : 2) * channels) +
          4 * static_cast<std::uint64_t>(unet_parameters(config)) + (64u << 20);
 }

@@ -260,7 +260,7 @@ ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& 
     decision.resolution =
         resolution_figures(request.fsc, cut_shell(request), request.box, decision.pixel_size, options.fsc_threshold);
   if (!decision.plan.denoise) {
-    decision.confidence.per_shell.assign(static_cast<std::size_t>(request.box / 2 + 1), 0.0);
+    decision.confidence.per_shell.assign(static_cast<std::size_t>(request.box) / 2 + 1, 0.0);
     decision.confidence.source = "no denoiser";
     decision.why_not =
         decision.plan.kind == Kind::image && options.prior != Choice::gaussian ? decision.plan.rule : "Gaussian prior";

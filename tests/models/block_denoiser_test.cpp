@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "models/blocks.hpp"
 #include "models/torch_device.hpp"
@@ -38,7 +39,7 @@ class Denoising : public ::testing::Test {
     info.date = "2026-01-31";
     info.voxel_size = 2.5;
     info.block = block;
-    save_weights(folder_.file(name + ".crw"), network, info);
+    save_weights(folder_.file(name + ".crw"), std::move(network), info);
     return folder_.file(name + ".crw");
   }
   static UNetConfig small(Norm norm = Norm::instance) {
