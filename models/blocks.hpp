@@ -18,7 +18,7 @@ struct AxisPlan {
 };
 
 /// Blocks of edge `block` that overlap by at least `overlap` voxels, evenly spread over
-/// `length`; a map shorter than a block lies in the middle of one padded block.
+/// `length`; a map shorter than a block lies in the middle of one, see cut_block().
 /// Throws UsageError unless block > 0 and 0 <= overlap < block.
 AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap);
 
