@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <numbers>
 #include <optional>
 
@@ -11,6 +10,7 @@
 #include "core/formats/star.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/imaging/ctf_star.hpp"
+#include "simulation/image_stack.hpp"
 
 namespace cryored {
 namespace {
@@ -101,50 +101,21 @@ void project_particles(const Map& map, double pixel_size, const std::string& sta
   std::size_t column[5];
   for (int k = 0; k < 5; ++k) column[k] = rows.require_column(kLabels[k]);
   const Imager first(map, pixel_size);
-  const std::size_t area = map.nx * map.nx;
-  constexpr std::size_t kBlock = 512;
   MrcStackWriter stack(stack_path, map.nx, map.nx, rows.rows(), pixel_size);
-  Grid<float> blocks[2];
-  for (Grid<float>& block : blocks) block = Grid<float>(map.nx, map.nx, std::min(kBlock, rows.rows()));
-  std::size_t unwritten = 0;  // images of the block before this one
-  for (std::size_t begin = 0, number = 0; begin < rows.rows() || unwritten > 0; begin += kBlock, ++number) {
-    const std::size_t count = begin < rows.rows() ? std::min(kBlock, rows.rows() - begin) : 0;
-    float *block = blocks[number % 2].data.data(), *before = blocks[(number + 1) % 2].data.data();
-    std::exception_ptr fault;
-    const auto guarded = [&](const auto& work) {
-      try {
-        work();
-      } catch (...) {
-#pragma omp critical
-        fault = std::current_exception();
-      }
+  make_images(stack, map.nx, rows.rows(), [&]() -> ImageMaker {
+    return [&, imager = first](std::size_t i, float* image) mutable {
+      double value[5];
+      for (int k = 0; k < 5; ++k) value[k] = rows.number(i, column[k]);
+      View view;
+      view.rotation = rotation_from({value[0], value[1], value[2]});
+      view.x = -value[3] / pixel_size;  // RELION's origins are the moves that bring the particle back
+      view.y = -value[4] / pixel_size;
+      std::optional<Ctf> ctf;
+      if (ctfs) ctf.emplace(ctfs->of_row(i));
+      view.ctf = ctf ? &*ctf : nullptr;
+      imager.image(view, image);
     };
-#pragma omp parallel num_threads(threads())
-    {
-      // One thread writes what was made last, while the others go on.
-#pragma omp single nowait
-      guarded([&] {
-        for (std::size_t i = 0; i < unwritten; ++i) stack.append(before + i * area);
-      });
-      Imager imager = first;
-#pragma omp for schedule(dynamic, 8)
-      for (std::size_t i = 0; i < count; ++i)
-        guarded([&] {
-          double value[5];
-          for (int k = 0; k < 5; ++k) value[k] = rows.number(begin + i, column[k]);
-          View view;
-          view.rotation = rotation_from({value[0], value[1], value[2]});
-          view.x = -value[3] / pixel_size;  // RELION's origins are the moves that bring the particle back
-          view.y = -value[4] / pixel_size;
-          std::optional<Ctf> ctf;
-          if (ctfs) ctf.emplace(ctfs->of_row(begin + i));
-          view.ctf = ctf ? &*ctf : nullptr;
-          imager.image(view, block + i * area);
-        });
-    }
-    if (fault) std::rethrow_exception(fault);
-    unwritten = count;
-  }
+  });
   stack.close();
 }
 

@@ -16,6 +16,7 @@
 #include "core/fourier/filter.hpp"
 #include "core/fourier/image_transform.hpp"
 #include "core/imaging/ctf.hpp"
+#include "simulation/image_stack.hpp"
 #include "simulation/imager.hpp"
 
 namespace cryored {
@@ -170,10 +171,10 @@ void randomise_phases(std::mt19937_64& rng, double edge, std::size_t n, std::com
 }
 
 /// Signal, noise and phases of one image.
-class ImageMaker {
+class NoisyImager {
  public:
-  ImageMaker(const ParticleOptions& o, const Imager& imager, const ImageTransform& transform,
-             const std::vector<float>& amplitudes)
+  NoisyImager(const ParticleOptions& o, const Imager& imager, const ImageTransform& transform,
+              const std::vector<float>& amplitudes)
       : options_(o), imager_(imager), transform_(transform), amplitudes_(amplitudes), half_(o.box / 2 + 1, o.box, 1) {}
 
   void make(const Draw& d, std::mt19937_64& rng, float* out) {
@@ -267,29 +268,24 @@ ParticleFiles simulate_particles(const Structure& structure, const ParticleOptio
   Rows rows(o);
   // RELION takes paths relative to its own working folder, which is not known here.
   const std::string stack_path = fs::absolute(files.stack).lexically_normal().string();
-  const std::size_t area = o.box * o.box;
-  constexpr int kBlock = 512;
-  MrcStackWriter stack(files.stack, o.box, o.box, static_cast<std::size_t>(o.count), o.pixel_size);
-  Grid<float> block(o.box, o.box, static_cast<std::size_t>(std::min(kBlock, o.count)));
-  for (int begin = 0; begin < o.count; begin += kBlock) {
-    const int count = std::min(kBlock, o.count - begin);
-    std::vector<Draw> draws(static_cast<std::size_t>(count));
-#pragma omp parallel num_threads(threads())
-    {
-      ImageMaker maker(o, first, transform, amplitudes);
-#pragma omp for schedule(static)
-      for (int i = 0; i < count; ++i) {
-        std::mt19937_64 rng = image_generator(o.seed, static_cast<std::uint64_t>(begin + i));
-        Draw& d = draws[static_cast<std::size_t>(i)];
-        d = draw(o, rng);
-        maker.make(d, rng, block.data.data() + static_cast<std::size_t>(i) * area);
-      }
-    }
-    for (int i = 0; i < count; ++i) {
-      stack.append(block.data.data() + static_cast<std::size_t>(i) * area);
-      rows.add(begin + i, stack_path, draws[static_cast<std::size_t>(i)], o.pixel_size);
-    }
-    if (progress) progress(begin + count);
+  const auto count = static_cast<std::size_t>(o.count);
+  MrcStackWriter stack(files.stack, o.box, o.box, count, o.pixel_size);
+  make_images(
+      stack, o.box, count,
+      [&]() -> ImageMaker {
+        return [&, maker = NoisyImager(o, first, transform, amplitudes)](std::size_t i, float* image) mutable {
+          std::mt19937_64 rng = image_generator(o.seed, i);
+          const Draw d = draw(o, rng);
+          maker.make(d, rng, image);
+        };
+      },
+      [&](std::size_t made) {
+        if (progress) progress(static_cast<int>(made));
+      });
+  // Drawn again rather than kept: the images are many, the draws quick.
+  for (std::size_t i = 0; i < count; ++i) {
+    std::mt19937_64 rng = image_generator(o.seed, i);
+    rows.add(static_cast<int>(i), stack_path, draw(o, rng), o.pixel_size);
   }
   stack.close();
 
