@@ -22,14 +22,6 @@ namespace fs = std::filesystem;
 namespace cryored {
 namespace {
 
-/// RELION writes names relative to where it ran; the arrays always lie beside the STAR file.
-ReconstructRequest request_beside(const std::string& star) {
-  ReconstructRequest request = read_request(star);
-  for (std::string* path : {&request.data_real, &request.data_imag, &request.weight})
-    *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
-  return request;
-}
-
 std::string end_of(const std::string& path, std::size_t bytes) {
   std::ifstream file(path);
   std::ostringstream text;
@@ -41,8 +33,8 @@ std::string end_of(const std::string& path, std::size_t bytes) {
 }  // namespace
 
 Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
-  ReconstructRequest first = request_beside(star_half1);
-  const ReconstructRequest second = request_beside(star_half2);
+  ReconstructRequest first = read_request_beside(star_half1);
+  const ReconstructRequest second = read_request_beside(star_half2);
   if (first.box != second.box || first.padding != second.padding || first.dimensionality != second.dimensionality)
     throw InputError({star_half2, "rlnOriginalImageSize, rlnPaddingFactor, rlnReferenceDimensionality",
                       "others than in " + star_half1, "the same in both halves", "give both halves of one iteration"});
@@ -77,7 +69,7 @@ std::optional<Map> joined_raw(const std::string& folder) {
     const auto arrays_left = [&](int half) {
       const std::string path = star(*it, half);
       if (!fs::exists(path)) return false;
-      const ReconstructRequest request = request_beside(path);
+      const ReconstructRequest request = read_request_beside(path);
       return fs::exists(request.data_real) && fs::exists(request.data_imag) && fs::exists(request.weight);
     };
     if (arrays_left(1) && arrays_left(2)) return joined_raw(star(*it, 1), star(*it, 2));

@@ -99,10 +99,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
                              "give the --box and --voxel of the refinements"});
   std::vector<TrainingPair> pairs;
   for (const auto& star : job.stars) {
-    ReconstructRequest request = read_request(star);
-    // RELION writes names relative to where it was started; the arrays always lie beside the STAR file.
-    for (std::string* path : {&request.data_real, &request.data_imag, &request.weight})
-      *path = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
+    const ReconstructRequest request = read_request_beside(star);
     const RequestArrays arrays = open_arrays(request);
     const Map map = unregularised_map(request, arrays);
     TrainingPair pair = pair_of(map, truth, cut_shell(request), options.voxel, star);

@@ -1,5 +1,5 @@
-// cryored evaluate one-pass: what one pass of the denoiser does to RELION's unregularised half-maps,
-// measured against the truth, shell by shell.
+// cryored evaluate one-pass: what one pass of the denoiser does to RELION's unregularised half-maps, measured shell by
+// shell against the truth, or without one against the other half.
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
@@ -20,7 +21,7 @@
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/reconstruct/confidence.hpp"
-#include "core/reconstruct/red.hpp"
+#include "core/reconstruct/reconstruct.hpp"
 #include "training/relion_pairs.hpp"
 
 namespace cryored {
@@ -33,24 +34,55 @@ struct OnePass {
   int first_shell = 0, cut = 0;
   double nominal = 0;  ///< A, half-map FSC 0.143
   std::string weights;
-  std::vector<double> before, after;
-  /// Re <f, t> / <f, f> of the output f and the truth t: by how much to scale f so that it errs least. Below 1 the
-  /// denoiser believes too much.
+  std::vector<double> before, after;  ///< FSC of input and output to the truth, or to the other half
+  /// Re <f, t> / <f, f> of the output f and the truth or other half t: by how much to scale f so that it errs least.
+  /// Below 1 the denoiser believes too much.
   std::vector<double> scale;
+  std::vector<double> limit;  ///< without a truth: what the truth's FSC to the other half would be, before^(1/2)
   double mean_change = 0, worst_change = 0;
 };
 
-OnePass measure(const std::string& star, const Map& truth, double pixel_size, DenoiserChoice& denoisers) {
-  ReconstructRequest request = read_request(star);
-  // RELION writes names relative to where it was started; the arrays always lie beside the STAR file.
-  for (std::string* path : {&request.data_real, &request.data_imag, &request.weight}) {
-    const std::string beside = (fs::path(star).parent_path() / fs::path(*path).filename()).string();
-    if (fs::exists(beside)) *path = beside;
-  }
-  const RequestArrays arrays = open_arrays(request);
-  const Map input = unregularised_map(request, arrays);
-  if (input.nx != truth.nx)
-    throw InputError(Problem{star, "box", std::to_string(input.nx), "the truth's " + std::to_string(truth.nx),
+/// What RELION handed over for one half, as a map.
+struct HalfMap {
+  ReconstructRequest request;
+  ReconstructDecision decision;  ///< pixel size and symmetry
+  Map map;
+};
+
+HalfMap read_half_map(const std::string& star, std::optional<double> pixel_size) {
+  HalfMap half{read_request_beside(star), {}, {}};
+  RedOptions options;
+  options.prior = RedOptions::Prior::red;
+  options.pixel_size = pixel_size;
+  half.decision = decide(half.request, options);
+  half.map = unregularised_map(half.request, open_arrays(half.request));
+  return half;
+}
+
+/// The unregularised map of the other half, as the denoiser sees it.
+Map other_half_map(const HalfMap& half) {
+  const std::string star = half.request.other_half();
+  const std::string& path = half.request.star_path;
+  if (star.empty())
+    throw InputError(Problem{path, "name", fs::path(path).filename().string(),
+                             "..._half1_class001_external_reconstruct.star or _half2_",
+                             "give the STAR files of a half of an auto-refinement, or --truth"});
+  if (!fs::exists(star))
+    throw InputError(Problem{star, "the other half", "nothing", "the STAR file and its arrays beside " + path,
+                             "give an iteration that has both, or --truth"});
+  HalfMap other = read_half_map(star, half.decision.pixel_size);
+  if (other.map.nx != half.map.nx)
+    throw InputError(Problem{star, "rlnOriginalImageSize", std::to_string(other.map.nx),
+                             std::to_string(half.map.nx) + " as in " + path, "give halves of one refinement"});
+  return as_seen(other.request, std::move(other.map));
+}
+
+OnePass measure(const std::string& star, const Map* truth, double pixel_size, DenoiserChoice& denoisers) {
+  const HalfMap half = read_half_map(star, truth ? std::optional(pixel_size) : std::nullopt);
+  const ReconstructRequest& request = half.request;
+  pixel_size = half.decision.pixel_size;
+  if (truth && half.map.nx != truth->nx)
+    throw InputError(Problem{star, "box", std::to_string(half.map.nx), "the truth's " + std::to_string(truth->nx),
                              "give the truth of this data set"});
   OnePass r;
   r.star = star;
@@ -60,13 +92,16 @@ OnePass measure(const std::string& star, const Map& truth, double pixel_size, De
   r.nominal = nominal.value_or(0);
   LazyDenoiser& denoiser = denoisers.at(nominal, pixel_size);
   r.weights = denoiser.weights().name;
-  const Map output = as_seen(request, denoise(request, input, pixel_size, denoiser, Symmetry{}).denoised);
-  const HalfTransform t = forward(truth), f = forward(output);
-  r.before = fsc(forward(as_seen(request, input)), t);
+  const Map output =
+      as_seen(request, denoise(request, half.map, pixel_size, denoiser, half.decision.symmetry).denoised);
+  const HalfTransform t = forward(truth ? *truth : other_half_map(half)), f = forward(output);
+  r.before = fsc(forward(as_seen(request, half.map)), t);
   r.after = fsc(f, t);
   const std::vector<double> power = shell_power(f), true_power = shell_power(t);
   for (std::size_t s = 0; s < r.after.size(); ++s)
     r.scale.push_back(power[s] > 0 ? r.after[s] * std::sqrt(true_power[s] / power[s]) : 0);
+  if (!truth)
+    for (const double fsc_of_halves : r.before) r.limit.push_back(std::sqrt(std::max(0.0, fsc_of_halves)));
   for (int s = r.first_shell; s < r.cut; ++s) {
     const double change = r.after[static_cast<std::size_t>(s)] - r.before[static_cast<std::size_t>(s)];
     r.mean_change += change / (r.cut - r.first_shell);
@@ -99,11 +134,45 @@ std::vector<Group> groups_of(const Settings& settings) {
     }
     return groups;
   }
-  if (settings.arguments.empty() || truth.empty())
-    throw UsageError(Problem{"cryored evaluate one-pass", "",
-                             settings.arguments.empty() ? "no STAR file" : "no --truth",
-                             "STAR files and --truth, or --refinements", "see cryored evaluate one-pass --help"});
+  if (settings.arguments.empty())
+    throw UsageError(Problem{"cryored evaluate one-pass", "", "no STAR file",
+                             "STAR files, with or without --truth, or --refinements",
+                             "see cryored evaluate one-pass --help"});
   return {{"", truth, settings.arguments}};
+}
+
+nlohmann::json json_of(const OnePass& r, const std::string& truth) {
+  nlohmann::json json = {{"star", r.star},
+                         {"against", truth.empty() ? "other half" : "truth"},
+                         {"nominal_resolution", r.nominal},
+                         {"weights", r.weights},
+                         {"first_shell", r.first_shell},
+                         {"cut", r.cut},
+                         {"fsc_before", r.before},
+                         {"fsc_after", r.after},
+                         {"best_scale", r.scale},
+                         {"mean_change", r.mean_change},
+                         {"worst_change", r.worst_change}};
+  if (truth.empty())
+    json["fsc_limit"] = r.limit;
+  else
+    json["truth"] = truth;
+  return json;
+}
+
+void print(const OnePass& r) {
+  std::cout << fmt::format(
+      "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst {:+.3f}\n",
+      r.star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
+  for (const auto& [name, curve] :
+       {std::pair{"before", &r.before}, {"after", &r.after}, {"limit", &r.limit}, {"scale", &r.scale}}) {
+    if (curve->empty()) continue;
+    std::cout << fmt::format("  {:<6}", name);
+    for (int s = r.first_shell; s < r.cut; ++s)
+      std::cout << fmt::format(" {:5.2f}", (*curve)[static_cast<std::size_t>(s)]);
+    std::cout << "\n";
+  }
+  std::cout << std::flush;
 }
 
 int run(const Settings& settings) {
@@ -116,37 +185,17 @@ int run(const Settings& settings) {
   std::size_t maps = 0;
   for (const Group& group : groups_of(settings)) {
     MrcHeader header;
-    const Map truth = read_mrc(group.truth, &header);
+    Map truth;
+    if (!group.truth.empty()) truth = read_mrc(group.truth, &header);
     for (const std::string& star : group.stars) {
-      const OnePass r = measure(star, truth, header.pixel_size, denoisers);
+      const OnePass r = measure(star, group.truth.empty() ? nullptr : &truth, header.pixel_size, denoisers);
       mean_change += r.mean_change;
       worst_change = std::min(worst_change, r.worst_change);
       ++maps;
-      if (json) {
-        out.push_back({{"star", star},
-                       {"truth", group.truth},
-                       {"nominal_resolution", r.nominal},
-                       {"weights", r.weights},
-                       {"first_shell", r.first_shell},
-                       {"cut", r.cut},
-                       {"fsc_before", r.before},
-                       {"fsc_after", r.after},
-                       {"best_scale", r.scale},
-                       {"mean_change", r.mean_change},
-                       {"worst_change", r.worst_change}});
-        continue;
-      }
-      std::cout << fmt::format(
-          "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst "
-          "{:+.3f}\n",
-          star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
-      for (const auto& [name, curve] : {std::pair{"before", &r.before}, {"after", &r.after}, {"scale", &r.scale}}) {
-        std::cout << fmt::format("  {:<6}", name);
-        for (int s = r.first_shell; s < r.cut; ++s)
-          std::cout << fmt::format(" {:5.2f}", (*curve)[static_cast<std::size_t>(s)]);
-        std::cout << "\n";
-      }
-      std::cout << std::flush;
+      if (json)
+        out.push_back(json_of(r, group.truth));
+      else
+        print(r);
     }
   }
   if (json)
@@ -165,14 +214,22 @@ Command evaluate_one_pass_command() {
   CommandSpec& spec = command.spec;
   spec.program = "cryored evaluate one-pass";
   spec.arguments = "[STAR...]";
-  spec.summary = "What one pass of the denoiser does to RELION's unregularised half-maps: FSC to the truth";
+  spec.summary = "What one pass of the denoiser does to RELION's unregularised half-maps";
   spec.details =
-      "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them. Or "
-      "--refinements names the output folder of cryored evaluate refine, whose half-maps and truths are found in it. "
-      "The shells are those from 15 A to the cut (current size / 2). scale is the factor for the output with which it "
-      "errs least: below 1 the denoiser believes too much.";
+      "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them. "
+      "FSC "
+      "to the true map with --truth; or --refinements names the output folder of cryored evaluate refine, whose "
+      "half-maps "
+      "and truths are found in it. With neither, on your own data, FSC to the unregularised map of the other half, "
+      "which "
+      "lies beside: limit is what a perfect map would reach there (root of the FSC between the halves). An output "
+      "above it "
+      "agrees with what both halves have in common without being true. The shells are those from 15 A to the cut "
+      "(current "
+      "size / 2). scale is the factor for the output with which it errs least: below 1 the denoiser believes too much.";
   spec.maximum_arguments = 10000;
-  spec.options = {tool_option("truth", path, "MAP", "", "true map of the STAR files: same box, frame and pixel size"),
+  spec.options = {tool_option("truth", path, "MAP", "",
+                              "true map of the STAR files: same box, frame and pixel size; without it the other half"),
                   tool_option("refinements", path, "DIR", "", "output folder of cryored evaluate refine"),
                   weights_option(),
                   device_option(),

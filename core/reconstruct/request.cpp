@@ -3,6 +3,7 @@
 #include "core/reconstruct/request.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <regex>
 
 #include "core/base/error.hpp"
@@ -152,9 +153,26 @@ ReconstructRequest request_of(const StarFile& star) {
 
 }  // namespace
 
+std::string ReconstructRequest::other_half() const {
+  if (half == 0) return {};
+  std::string path = star_path;
+  // The name has been matched: the last one is RELION's.
+  path[path.rfind("_half") + 5] = half == 1 ? '2' : '1';
+  return path;
+}
+
 int ReconstructRequest::padded_box() const { return static_cast<int>(std::lround(padding * box)); }
 
 ReconstructRequest read_request(const std::string& star_path) { return request_of(read_star(star_path)); }
+
+ReconstructRequest read_request_beside(const std::string& star_path) {
+  ReconstructRequest request = read_request(star_path);
+  for (std::string* path : {&request.data_real, &request.data_imag, &request.weight}) {
+    const auto beside = std::filesystem::path(star_path).parent_path() / std::filesystem::path(*path).filename();
+    if (std::filesystem::exists(beside)) *path = beside.string();
+  }
+  return request;
+}
 
 ReconstructRequest read_request(const std::string& star_path, const std::string& folder) {
   if (folder.empty()) return read_request(star_path);

@@ -25,6 +25,8 @@ struct ReconstructRequest {
   std::vector<double> tau2;                 ///< per shell 0 .. N/2
   std::vector<double> fsc;                  ///< half-map FSC, per shell 0 .. N/2; all zero in Class3D
 
+  /// The STAR file of the other half of the same iteration and class; empty where `half` is 0.
+  std::string other_half() const;
   int padded_box() const;  ///< P = round(padding * N), as in the MRC files: P x P x (P/2+1)
 
   /// What the name says about the reconstruction: half 1 or 2, or 0 for a joined map
@@ -41,6 +43,9 @@ struct ReconstructRequest {
 ReconstructRequest read_request(const std::string& star_path);
 /// Same for a caller whose working directory is `folder` (absolute): every path of the request is made absolute.
 ReconstructRequest read_request(const std::string& star_path, const std::string& folder);
+/// Same for files of a job that has ended: an array that lies beside the STAR file is taken from there, whatever folder
+/// RELION ran in.
+ReconstructRequest read_request_beside(const std::string& star_path);
 /// Same from text that is already in memory; `star_path` serves messages and RELION's naming.
 ReconstructRequest parse_request(std::string_view text, const std::string& star_path);
 

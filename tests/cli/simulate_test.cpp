@@ -282,37 +282,6 @@ TEST(EvaluateCommand, BenchmarkListsAndReportsFromStoredRecords) {
   EXPECT_NE(call({"--list"}).out.find("1 done"), std::string::npos);
 }
 
-class OnePassCommand : public ReconstructTest {};
-
-TEST_F(OnePassCommand, StatesHowTheOutputOughtToBeScaled) {
-  files.pixel_size = 2.5;
-  files.padding = 2;  // the result, here the truth, ends in a division by sinc^2, which half-maps are compared without
-  files.write();
-  ASSERT_EQ(run(call({"--prior", "gaussian"})).code, 0);
-  const auto truth = read_mrc_data(files.result());
-  const auto measured = [&](float factor) {
-    auto scaled = truth;
-    for (float& v : scaled) v *= factor;
-    write_mrc_file(scratch / "truth.mrc", files.box, files.box, files.box, scaled, files.pixel_size);
-    files.write();
-    const Outcome outcome = run(words({"evaluate", "one-pass", files.star(), "--truth", scratch / "truth.mrc"},
-                                      {"--weights", "builtin:identity", "--device", "cpu", "--json"}));
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return nlohmann::json::parse(outcome.out).at(0);
-  };
-  const auto whole = measured(1), half = measured(0.5f);
-  const std::size_t first = whole["first_shell"], cut = whole["cut"];
-  ASSERT_LT(first, cut);
-  for (std::size_t s = first; s < cut; ++s) {
-    // RELION's prior only shrinks shells: the unregularised map errs least when it is shrunk alike.
-    EXPECT_GT(whole["fsc_after"][s].get<double>(), 0.99) << s;
-    EXPECT_GT(whole["best_scale"][s].get<double>(), 0) << s;
-    EXPECT_LT(whole["best_scale"][s].get<double>(), 1) << s;
-    EXPECT_NEAR(half["best_scale"][s].get<double>(), whole["best_scale"][s].get<double>() / 2, 1e-4) << s;
-    EXPECT_NEAR(half["fsc_after"][s].get<double>(), whole["fsc_after"][s].get<double>(), 1e-5) << s;
-  }
-}
-
 TEST(EvaluateCommand, HasMembers) {
   const Outcome help = run(words({"evaluate", "--help"}, {}));
   EXPECT_EQ(help.code, 0);
