@@ -39,6 +39,7 @@ struct OnePass {
   /// Below 1 the denoiser believes too much.
   std::vector<double> scale;
   std::vector<double> limit;  ///< without a truth: what the truth's FSC to the other half would be, before^(1/2)
+  double of_limit = 0;        ///< mean of after / limit over the shells with a half-map FSC from 0.143 to 0.9
   double mean_change = 0, worst_change = 0;
 };
 
@@ -77,6 +78,17 @@ Map other_half_map(const HalfMap& half) {
   return as_seen(other.request, std::move(other.map));
 }
 
+void set_limit(OnePass& r) {
+  int shells = 0;
+  for (std::size_t s = 0; s < r.before.size(); ++s) {
+    r.limit.push_back(std::sqrt(std::max(0.0, r.before[s])));
+    if (s < 1 || s >= static_cast<std::size_t>(r.cut) || r.before[s] < 0.143 || r.before[s] > 0.9) continue;
+    r.of_limit += r.after[s] / r.limit[s];
+    ++shells;
+  }
+  if (shells > 0) r.of_limit /= shells;
+}
+
 OnePass measure(const std::string& star, const Map* truth, double pixel_size, DenoiserChoice& denoisers) {
   const HalfMap half = read_half_map(star, truth ? std::optional(pixel_size) : std::nullopt);
   const ReconstructRequest& request = half.request;
@@ -100,8 +112,7 @@ OnePass measure(const std::string& star, const Map* truth, double pixel_size, De
   const std::vector<double> power = shell_power(f), true_power = shell_power(t);
   for (std::size_t s = 0; s < r.after.size(); ++s)
     r.scale.push_back(power[s] > 0 ? r.after[s] * std::sqrt(true_power[s] / power[s]) : 0);
-  if (!truth)
-    for (const double fsc_of_halves : r.before) r.limit.push_back(std::sqrt(std::max(0.0, fsc_of_halves)));
+  if (!truth) set_limit(r);
   for (int s = r.first_shell; s < r.cut; ++s) {
     const double change = r.after[static_cast<std::size_t>(s)] - r.before[static_cast<std::size_t>(s)];
     r.mean_change += change / (r.cut - r.first_shell);
@@ -153,17 +164,21 @@ nlohmann::json json_of(const OnePass& r, const std::string& truth) {
                          {"best_scale", r.scale},
                          {"mean_change", r.mean_change},
                          {"worst_change", r.worst_change}};
-  if (truth.empty())
+  if (truth.empty()) {
     json["fsc_limit"] = r.limit;
-  else
+    json["of_limit"] = r.of_limit;
+  } else {
     json["truth"] = truth;
+  }
   return json;
 }
 
 void print(const OnePass& r) {
   std::cout << fmt::format(
-      "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst {:+.3f}\n",
-      r.star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change);
+      "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst "
+      "{:+.3f}{}\n",
+      r.star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change,
+      r.limit.empty() ? "" : fmt::format(", {:.2f} of the limit", r.of_limit));
   for (const auto& [name, curve] :
        {std::pair{"before", &r.before}, {"after", &r.after}, {"limit", &r.limit}, {"scale", &r.scale}}) {
     if (curve->empty()) continue;

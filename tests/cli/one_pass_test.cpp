@@ -80,6 +80,8 @@ TEST_F(OnePassCommand, WithoutATruthComparesWithTheOtherHalf) {
     for (const char* curve : {"fsc_before", "fsc_after", "fsc_limit", "best_scale"})
       EXPECT_NEAR(alike[curve][s].get<double>(), 1, 1e-4) << curve << " " << s;
 
+  EXPECT_NEAR(alike["of_limit"].get<double>(), 0, 1e-6) << "no shell below 0.9";
+
   // Half 2 moved by a voxel along x and halved: the FSC of an isotropic map is the mean of cos(2 pi kx / N) over a
   // shell.
   const int box = other.padded(), width = box / 2 + 1;
@@ -100,7 +102,17 @@ TEST_F(OnePassCommand, WithoutATruthComparesWithTheOtherHalf) {
     EXPECT_NEAR(moved["fsc_limit"][s].get<double>(), std::sqrt(std::max(0.0, expected)), 0.04) << s;
     EXPECT_NEAR(moved["best_scale"][s].get<double>(), expected / 2, 0.02) << s;
   }
+  double of_limit = 0;
+  int shells = 0;
+  for (std::size_t s = 1; s < cut; ++s)
+    if (const double fsc = moved["fsc_before"][s]; fsc >= 0.143 && fsc <= 0.9) {
+      of_limit += moved["fsc_after"][s].get<double>() / std::sqrt(fsc);
+      ++shells;
+    }
+  ASSERT_GT(shells, 2);
+  EXPECT_NEAR(moved["of_limit"].get<double>(), of_limit / shells, 1e-6);
   const Outcome text = one_pass({});
+  EXPECT_NE(text.out.find(" of the limit\n"), std::string::npos) << text.out;
   EXPECT_NE(text.out.find("\n  limit "), std::string::npos) << text.out;
 }
 
