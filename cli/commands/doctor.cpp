@@ -89,19 +89,18 @@ std::string kept_noise_text(const JobMap& map) {
   return text;
 }
 
-/// The largest of the maps of the last iteration that has one; the final joined map, which has no number, is not asked.
-std::optional<double> last_kept_noise(const JobReport& job) {
-  std::optional<double> kept;
-  int last = -1;
+/// The map of the last iteration in which the denoiser kept most noise, or null; the final joined map, which has no
+/// number, is not asked.
+const JobMap* noisiest_map(const JobReport& job) {
+  const JobMap* found = nullptr;
   for (const auto& map : job.maps) {
-    if (!map.kept_noise || map.iteration < std::max(last, 0)) continue;
-    kept = map.iteration > last ? *map.kept_noise : std::max(*kept, *map.kept_noise);
-    last = map.iteration;
+    if (!map.kept_noise || map.iteration < (found ? found->iteration : 0)) continue;
+    if (!found || map.iteration > found->iteration || *map.kept_noise > *found->kept_noise) found = &map;
   }
-  return kept;
+  return found;
 }
 
-void print_job(const JobReport& job, const Verdict& verdict) {
+void print_job(const std::string& folder, const JobReport& job, const Verdict& verdict) {
   std::printf("%-9s  %-28s  %-18s  %6s  %10s  %10s  %7s  %s\n", "iteration", "map", "made by", "lambda", "resolution",
               "kept noise", "seconds", "note");
   for (const auto& map : job.maps)
@@ -111,11 +110,12 @@ void print_job(const JobReport& job, const Verdict& verdict) {
                 number_or_dash(map.resolution, "%.2f A").c_str(), kept_noise_text(map).c_str(),
                 number_or_dash(map.seconds, "%.2f").c_str(), map.note.empty() ? map.device.c_str() : map.note.c_str());
   std::printf("%s\n", verdict.text.c_str());
-  if (const auto kept = last_kept_noise(job); keeps_noise(kept))
+  if (const JobMap* map = noisiest_map(job); map && keeps_noise(map->kept_noise))
     std::printf(
         "Warning: in the last iteration the denoiser kept noise (%.2f; %g or less where particles are aligned "
-        "well). The half-map FSC may promise too much: compare a refinement without the denoiser.\n",
-        *kept, kKeptNoiseBound);
+        "well). The half-map FSC may promise too much: compare a refinement without the denoiser, and ask the other "
+        "half: cryored evaluate one-pass %s/%s_external_reconstruct.star\n",
+        *map->kept_noise, kKeptNoiseBound, folder.c_str(), map->name.c_str());
   if (!verdict.remedy.empty()) std::printf("Remedy: %s\n", verdict.remedy.c_str());
   std::fflush(stdout);
 }
@@ -145,7 +145,7 @@ int run(const Settings& settings) {
     if (json)
       std::cout << to_json(job, verdict).dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
     else
-      print_job(job, verdict);
+      print_job(settings.arguments[0], job, verdict);
     return verdict.problem ? 1 : 0;
   }
   const bool by_variable = settings.source("weights").level == SourceLevel::environment;  // may name a folder

@@ -48,6 +48,9 @@ TEST_F(DoctorTest, WarnsWhereTheDenoiserKeepsNoise) {
   char expected[80];
   std::snprintf(expected, sizeof expected, "the denoiser kept noise (%.2f; 0.05 or less", kept);
   EXPECT_NE(text.out.find(expected), std::string::npos) << text.out;
+  const std::string star = scratch / "run_it001_half1_class001_external_reconstruct.star";
+  EXPECT_TRUE(exists(star));
+  EXPECT_NE(text.out.find("evaluate one-pass " + star + "\n"), std::string::npos) << text.out;
   std::filesystem::remove(scratch / "run_it001_half1_class001_external_reconstruct_cryored.json");
   EXPECT_EQ(run(Words{cryored(), "doctor", scratch.path()}).out.find("kept noise ("), std::string::npos);
 }
