@@ -37,21 +37,28 @@ TEST_F(DoctorTest, SeesThatEveryMapWasMadeByCryored) {
 
 TEST_F(DoctorTest, WarnsWhereTheDenoiserKeepsNoise) {
   files.fsc_crossing = 8.1;
-  make_map("run_it001_half1_class001", {"--prior", "red", "--device", "cpu", "--weights", CRYORED_TEST_WEIGHTS});
-  make_map("run_it002_half1_class001", {"--prior", "gaussian"});
+  const std::vector<std::string> red = {"--prior", "red", "--device", "cpu", "--weights", CRYORED_TEST_WEIGHTS};
+  make_map("run_it001_half1_class001", red);
+  make_map("run_it002_half1_class001", red);
+  files.fsc_crossing = 7;
+  make_map("run_it002_half2_class001", red);
+  make_map("run_it003_half1_class001", {"--prior", "gaussian"});
   const Json json = Json::parse(doctor().out);
-  const double kept = json["maps"][0]["kept_noise"];
+  const double kept = json["maps"][1]["kept_noise"];
   EXPECT_GT(kept, 0.1) << "the identity keeps all of it";
-  EXPECT_TRUE(json["maps"][1]["kept_noise"].is_null());
+  EXPECT_EQ(json["maps"][0]["kept_noise"], kept);
+  EXPECT_LT(json["maps"][2]["kept_noise"].get<double>(), kept) << "another half-map FSC";
+  EXPECT_TRUE(json["maps"][3]["kept_noise"].is_null());
   const Outcome text = run(Words{cryored(), "doctor", scratch.path()});
   EXPECT_EQ(text.code, 0) << "advice, no problem of the machine";
   char expected[80];
   std::snprintf(expected, sizeof expected, "the denoiser kept noise (%.2f; 0.05 or less", kept);
   EXPECT_NE(text.out.find(expected), std::string::npos) << text.out;
-  const std::string star = scratch / "run_it001_half1_class001_external_reconstruct.star";
+  const std::string star = scratch / "run_it002_half1_class001_external_reconstruct.star";
   EXPECT_TRUE(exists(star));
   EXPECT_NE(text.out.find("evaluate one-pass " + star + "\n"), std::string::npos) << text.out;
-  std::filesystem::remove(scratch / "run_it001_half1_class001_external_reconstruct_cryored.json");
+  for (const char* map : {"run_it001_half1", "run_it002_half1", "run_it002_half2"})
+    std::filesystem::remove(scratch / (std::string(map) + "_class001_external_reconstruct_cryored.json"));
   EXPECT_EQ(run(Words{cryored(), "doctor", scratch.path()}).out.find("kept noise ("), std::string::npos);
 }
 
