@@ -78,6 +78,8 @@ struct ModeSummary {
   double regularised_gain = 0;  ///< the same of regularised(), over `regularised` data sets
   int regularised = 0;          ///< counting ones with such a map
   int angles_worse = 0;         ///< data sets of larger median angular error, beyond the spread where there is one
+  /// Shells, means over all data sets of this refinement and of plain; NaN where the mode does not refine.
+  double mean_inflation = std::numeric_limits<double>::quiet_NaN(), plain_inflation = mean_inflation;
   double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();      ///< shells, all data sets
   std::string where;                                                                  ///< the data set of that
   double most_raw_inflation_beyond_plain = -std::numeric_limits<double>::infinity();  ///< where both have a raw map

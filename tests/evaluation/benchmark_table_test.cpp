@@ -102,6 +102,8 @@ TEST(Summary, CountsWhatIsNeitherAtNyquistNorHopeless) {
   // Inflation counts everywhere: D has 4.5 shells, plain 0.5.
   EXPECT_NEAR(red.most_inflation_beyond_plain, 4, 1e-9);
   EXPECT_EQ(red.where.substr(0, 1), "D");
+  EXPECT_NEAR(red.mean_inflation, (0 + 0.5 + 2.5 + 4.5) / 4, 1e-9);
+  EXPECT_NEAR(red.plain_inflation, 0.5 / 4, 1e-9);
 }
 
 TEST(Summary, DenoisedMapsAreComparedWhereThereAreSome) {
