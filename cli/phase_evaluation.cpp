@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/installation.hpp"
+#include "cli/phase_optics_options.hpp"
 #include "evaluation/phase_json.hpp"
 
 namespace cryored {
@@ -12,18 +13,10 @@ namespace cryored {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const PhaseSceneOptions& o) {
-  return {{"box", o.box},
-          {"pixel_size_A", o.pixel_size},
-          {"voltage_kV", o.ctf.voltage},
-          {"spherical_aberration_mm", o.ctf.spherical_aberration},
-          {"amplitude_contrast", o.ctf.amplitude_contrast},
-          {"defocus_A", {o.least_defocus, o.most_defocus}},
-          {"ice_A", o.ice},
-          {"b_factor_A2", o.b_factor},
-          {"views", o.views},
-          {"exposures", o.exposures},
-          {"blanks", o.blanks},
-          {"seed", o.seed}};
+  Json json = {{"box", o.box}, {"pixel_size_A", o.pixel_size}};
+  json.update(optics_json(o));
+  json.update(Json{{"views", o.views}, {"exposures", o.exposures}, {"blanks", o.blanks}, {"seed", o.seed}});
+  return json;
 }
 
 std::vector<PhaseComparison> compare_methods(const PhaseEvaluation& e) {

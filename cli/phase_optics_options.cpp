@@ -42,4 +42,13 @@ void take_phase_optics(const Settings& settings, PhaseOptics& o) {
   o.seed = static_cast<std::uint64_t>(settings.integer("seed"));
 }
 
+nlohmann::ordered_json optics_json(const PhaseOptics& o) {
+  return {{"voltage_kV", o.ctf.voltage},
+          {"spherical_aberration_mm", o.ctf.spherical_aberration},
+          {"amplitude_contrast", o.ctf.amplitude_contrast},
+          {"defocus_A", {o.least_defocus, o.most_defocus}},
+          {"ice_A", o.ice},
+          {"b_factor_A2", o.b_factor}};
+}
+
 }  // namespace cryored

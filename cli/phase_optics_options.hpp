@@ -1,6 +1,7 @@
 #pragma once
 // Options of the commands that simulate exposures by wave optics.
 
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "cli/options.hpp"
@@ -13,5 +14,8 @@ std::vector<OptionSpec> phase_optics_specs(const PhaseOptics& usual);
 
 /// The values in force, and --seed. Throws UsageError.
 void take_phase_optics(const Settings& settings, PhaseOptics& optics);
+
+/// Microscope, defocus, ice and B factor, for records.
+nlohmann::ordered_json optics_json(const PhaseOptics& optics);
 
 }  // namespace cryored

@@ -48,19 +48,11 @@ PhaseStackOptions stack_options(const Settings& settings) {
 }
 
 Json to_json(const PhaseStackOptions& o, const std::string& structure) {
-  return {{"structure_sha256", sha256_file(structure)},
-          {"box", o.box},
-          {"pixel_size_A", o.pixel_size},
-          {"count", o.count},
-          {"voltage_kV", o.ctf.voltage},
-          {"spherical_aberration_mm", o.ctf.spherical_aberration},
-          {"amplitude_contrast", o.ctf.amplitude_contrast},
-          {"defocus_A", {o.least_defocus, o.most_defocus}},
-          {"ice_A", o.ice},
-          {"b_factor_A2", o.b_factor},
-          {"dose", o.dose},
-          {"shift_sigma_A", o.shift},
-          {"seed", o.seed}};
+  Json json = {
+      {"structure_sha256", sha256_file(structure)}, {"box", o.box}, {"pixel_size_A", o.pixel_size}, {"count", o.count}};
+  json.update(optics_json(o));
+  json.update(Json{{"dose", o.dose}, {"shift_sigma_A", o.shift}, {"seed", o.seed}});
+  return json;
 }
 
 class Run {
