@@ -12,6 +12,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
+#include "core/fourier/shells.hpp"
 #include "evaluation/compressed_map.hpp"
 
 namespace fs = std::filesystem;
@@ -155,6 +156,15 @@ std::string write_record(const std::string& folder, CellRecord record, const Map
   record.map_scale = final_map ? write_compressed_map(record.map_path(), *final_map, record.score.pixel_size) : 0;
   write_text_atomically(record.path, record_json(record));
   return record.path;
+}
+
+bool rescore(CellRecord& record, const std::string& truth, double padding) {
+  if (record.map_scale <= 0) return false;
+  MapScore& map = record.score.final_map;
+  map.fsc = fsc_without_mask(read_compressed_map(record.map_path()), read_compressed_map(truth), padding);
+  map.resolution = shell_resolution(crossing_shell(map.fsc, 0.5), record.score.box, record.score.pixel_size);
+  write_text_atomically(record.path, record_json(record));
+  return true;
 }
 
 std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options) {

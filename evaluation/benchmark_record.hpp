@@ -62,6 +62,11 @@ CellRecord parse_record(const std::string& text, const std::string& path_for_mes
 /// path.
 std::string write_record(const std::string& folder, CellRecord record, const Map* final_map);
 
+/// Compares the final map that was kept beside the record with the truth's file again, without a mask, and writes the
+/// record anew: for records of a score whose figures without a mask are not read any more (parse_score_json()). The
+/// maps of the iterations are gone, so theirs stay left out. False where no map was kept.
+bool rescore(CellRecord& record, const std::string& truth, double padding);
+
 /// <folder>/truth/<structure>_box48_2.5A.mrc.gz: one for all data sets of that size.
 std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options);
 

@@ -83,8 +83,11 @@ fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   return keyed;
 }
 
+/// None where an older version scored what cannot be scored again (rescore()).
 std::optional<CellRecord> record_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
-  return read_record(setup.results, cell.data_set(), cell.mode, key_of(cell, setup));
+  std::optional<CellRecord> record = read_record(setup.results, cell.data_set(), cell.mode, key_of(cell, setup));
+  if (record && record->score.final_map.fsc.empty() && record->map_scale <= 0) record.reset();
+  return record;
 }
 
 std::optional<CellRecord> plain_record(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
@@ -119,9 +122,9 @@ RefinementScore score_known_angles(const DataSet& data, const Truth& truth, cons
   score.box = truth.map.nx;
   score.pixel_size = truth.pixel_size;
   score.final_kind = "relion_reconstruct with the true orientations";
-  score.final_map = score_map(final_map, truth);
+  score.final_map = score_map(final_map, truth, kAnglesPadding);
   score.raw = score.angles_found = score.final_map;
-  score.final_half_fsc = fsc(reconstruct("half1.mrc", 1), reconstruct("half2.mrc", 2));
+  score.final_half_fsc = fsc_without_mask(reconstruct("half1.mrc", 1), reconstruct("half2.mrc", 2), kAnglesPadding);
   score.final_half_map_resolution =
       shell_resolution(crossing_shell(score.final_half_fsc, 0.143), score.box, score.pixel_size);
   score.angle_share_within_10 = 1;
@@ -279,7 +282,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     record.score.final_kind = "one pass of the network over the final map of plain";
     final_map =
         setup.denoise(read_compressed_map(plain->map_path()), truth.pixel_size, plain->score.final_half_map_resolution);
-    record.score.final_map = score_map(final_map, truth);
+    record.score.final_map = score_map(final_map, truth, cell.relion.padding);
     record.end = "denoised";
     record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   } else {
@@ -319,8 +322,8 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
     final_map = maps.size() == 2 ? mean_of(read_mrc(maps[0]), read_mrc(maps[1])) : read_mrc(maps.at(0));
     const auto joined = joined_result(refinement.folder);
     const std::string found = joined ? *joined + "_data.star" : finished_iterations(refinement.folder).back().data();
-    record.score.angles_found =
-        score_map(reconstruct_with_angles(found, (folder / "angles_found.mrc").string(), data.options.ctf.on), truth);
+    const Map of_angles = reconstruct_with_angles(found, (folder / "angles_found.mrc").string(), data.options.ctf.on);
+    record.score.angles_found = score_map(of_angles, truth, kAnglesPadding);
   }
   const std::string known_truth = truth_path(setup.results, cell.structure, cell.particles);
   if (!fs::exists(known_truth)) {

@@ -93,11 +93,6 @@ double truth_shell(const CellRecord& r, bool masked) {
 
 double inflation(const CellRecord& r) { return crossing_shell(r.score.final_half_fsc, 0.143) - truth_shell(r, false); }
 
-std::optional<double> raw_inflation(const CellRecord& r) {
-  if (!r.score.raw) return {};
-  return crossing_shell(r.score.final_half_fsc, 0.143) - crossing_shell(r.score.raw->fsc, 0.5);
-}
-
 const MapScore* regularised(const CellRecord& r) {
   if (r.score.denoised) return &*r.score.denoised;
   const ModeParts parts = mode_parts(r.mode);
@@ -198,8 +193,6 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
           m.where = d.title;
         }
       }
-      if (const auto raw = raw_inflation(r), plain_raw = raw_inflation(*d.plain); raw && plain_raw)
-        m.most_raw_inflation_beyond_plain = std::max(m.most_raw_inflation_beyond_plain, *raw - *plain_raw);
       if (!summary.counts(d)) continue;
       ++m.counting;
       const double gain = d.plain->score.final_map.resolution_masked / r.score.final_map.resolution_masked - 1;
@@ -262,7 +255,6 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                    "angles found, in mask (A)",
                    "half-maps (A)",
                    "inflation (shells)",
-                   "against raw map",
                    "beyond plain",
                    "median (deg)",
                    "90 % (deg)",
@@ -271,8 +263,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                    "iterations",
                    "ended by",
                    "minutes"};
-  table.numeric = {false, false, true, true, true, true, true, true,  true,
-                   true,  true,  true, true, true, true, true, false, true};
+  table.numeric = {false, false, true, true, true, true, true,  true, true,
+                   true,  true,  true, true, true, true, false, true};
   for (const DataSetRecords& d : summary.data_sets)
     for (const std::string& label : summary.columns) {
       const auto found = d.by_label.find(label);
@@ -291,7 +283,6 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                             regularised(r) ? format_number(regularised(r)->resolution_masked, 1) : "-",
                             s.angles_found ? format_number(s.angles_found->resolution_masked, 1) : "-",
                             format_number(s.final_half_map_resolution, 1), derived ? "-" : signed_number(inflation(r)),
-                            raw_inflation(r) ? signed_number(*raw_inflation(r)) : "-",
                             d.plain && mode_parts(r.mode).refines && r.mode != "plain"
                                 ? signed_number(inflation(r) - inflation(*d.plain))
                                 : "-",
@@ -301,10 +292,11 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                             format_number(r.seconds / 60, 1)});
     }
   table.caption =
-      "To truth: FSC 0.5 of the final map; half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
+      "To truth: FSC 0.5 of the final map, without a mask (before RELION's division by sinc^2, which its half-map FSC "
+      "does not see either); half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
       "lies "
-      "beyond the final map's FSC 0.5 to the truth, both without a mask; against raw map: the same for the joined map "
-      "without prior and denoiser; denoised: the map that the denoiser's last pass makes, which of a converged "
+      "beyond the final map's FSC 0.5 to the truth, both without a mask; denoised: the map that the denoiser's last "
+      "pass makes, which of a converged "
       "refinement "
       "is not the final one; lambda: the largest of all iterations.";
   return table;
@@ -325,19 +317,18 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
                    "mean inflation (shells)",
                    "plain's",
                    "most beyond plain",
-                   "where",
-                   "against raw map"};
-  table.numeric = {false, true, true, true, true, true, true, true, true, true, true, true, true, false, true};
+                   "where"};
+  table.numeric = {false, true, true, true, true, true, true, true, true, true, true, true, true, false};
   for (const ModeSummary& m : summary.modes) {
     const bool judged = summary.spreads.shells.has_value();
     const auto judgement = [&](int n) { return judged ? std::to_string(n) : std::string("-"); };
-    table.rows.push_back(
-        {m.label, std::to_string(m.data_sets), std::to_string(m.counting), judgement(m.better), judgement(m.same),
-         judgement(m.worse), m.counting > 0 ? signed_number(100 * m.mean_gain) : "-",
-         m.counting > 0 ? signed_number(100 * m.least_gain) : "-",
-         m.regularised > 0 ? signed_number(100 * m.regularised_gain) : "-", std::to_string(m.angles_worse),
-         signed_number(m.mean_inflation), signed_number(m.plain_inflation),
-         signed_number(m.most_inflation_beyond_plain), m.where, signed_number(m.most_raw_inflation_beyond_plain)});
+    table.rows.push_back({m.label, std::to_string(m.data_sets), std::to_string(m.counting), judgement(m.better),
+                          judgement(m.same), judgement(m.worse),
+                          m.counting > 0 ? signed_number(100 * m.mean_gain) : "-",
+                          m.counting > 0 ? signed_number(100 * m.least_gain) : "-",
+                          m.regularised > 0 ? signed_number(100 * m.regularised_gain) : "-",
+                          std::to_string(m.angles_worse), signed_number(m.mean_inflation),
+                          signed_number(m.plain_inflation), signed_number(m.most_inflation_beyond_plain), m.where});
   }
   table.caption = fmt::format(
       "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "
@@ -345,9 +336,7 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
       "resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the denoiser's "
       "last pass. Larger angular error: of the counting data sets, by the "
       "median, "
-      "beyond twice its spread over seeds where that is known. Inflation: all data sets that both refined; against raw "
-      "map: of those in "
-      "which both refinements left one.",
+      "beyond twice its spread over seeds where that is known. Inflation: all data sets that both refined.",
       summary.hopeless);
   return table;
 }

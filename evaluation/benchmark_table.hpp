@@ -19,13 +19,11 @@ namespace cryored {
 double truth_shell(const CellRecord& record, bool masked);
 
 /// Shells by which RELION's half-map FSC at 0.143 lies beyond the final map's FSC to the truth at 0.5, both without
-/// mask. For a map of two honest halves both are the same (Rosenthal and Henderson 2003): C_ref = sqrt(2 C / (1 + C))
-/// is 0.5 at C = 0.143. Positive: the half-maps promise more than is there.
+/// mask and before the division by sinc^2 (MapScore). A converged refinement's final map has no denoiser in it
+/// (docs/red.md), so that no polish of the last pass covers an invention. For a map of two honest halves both are the
+/// same (Rosenthal and Henderson 2003): C_ref = sqrt(2 C / (1 + C)) is 0.5 at C = 0.143. Positive: the half-maps
+/// promise more than is there.
 double inflation(const CellRecord& record);
-
-/// The same against the raw joined map (RefinementScore::raw), of which the half-maps of that FSC are the halves: no
-/// polish of a last pass covers an invention. No value where there is no raw map.
-std::optional<double> raw_inflation(const CellRecord& record);
 
 /// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its
 /// last half-maps where not, plain's map after one pass. No value for maps that no denoiser made.
@@ -80,9 +78,8 @@ struct ModeSummary {
   int angles_worse = 0;         ///< data sets of larger median angular error, beyond the spread where there is one
   /// Shells, means over all data sets of this refinement and of plain; NaN where the mode does not refine.
   double mean_inflation = std::numeric_limits<double>::quiet_NaN(), plain_inflation = mean_inflation;
-  double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();      ///< shells, all data sets
-  std::string where;                                                                  ///< the data set of that
-  double most_raw_inflation_beyond_plain = -std::numeric_limits<double>::infinity();  ///< where both have a raw map
+  double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();  ///< shells, all data sets
+  std::string where;                                                              ///< the data set of that
 };
 
 struct BenchmarkSummary {

@@ -148,7 +148,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   if (cell.hopeless > 0)
     job.hopeless = [&](const RelionIteration& it) {
       if (it.iteration < cell.hopeless_from) return false;
-      const MapScore score = score_map(mean_of(read_mrc(it.map(1)), read_mrc(it.map(2))), truth);
+      const MapScore score = score_map(mean_of(read_mrc(it.map(1)), read_mrc(it.map(2))), truth, cell.relion.padding);
       return !(score.resolution <= cell.hopeless);
     };
   note_program(job);

@@ -79,7 +79,8 @@ std::optional<Map> joined_raw(const std::string& folder) {
 
 Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset) {
   const fs::path out = fs::absolute(output);
-  std::vector<std::string> words = {"relion_reconstruct", "--i", fs::absolute(star).string(), "--o", out.string()};
+  std::vector<std::string> words = {"relion_reconstruct", "--i",   fs::absolute(star).string(),   "--o",
+                                    out.string(),         "--pad", std::to_string(kAnglesPadding)};
   if (ctf) words.push_back("--ctf");
   if (subset > 0) words.insert(words.end(), {"--subset", std::to_string(subset)});
   const std::string log = out.string() + ".log";

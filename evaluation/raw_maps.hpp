@@ -8,6 +8,8 @@
 
 namespace cryored {
 
+inline constexpr int kAnglesPadding = 2;
+
 /// (B1 + B2) / (K1 + K2), cryored's own reconstruction with RELION's gridding correction and no prior, from what RELION
 /// handed over for both halves in the last iteration of the job in `folder` that left all of it, or the mean of
 /// RELION's unfiltered half-maps where the job converged without --external_reconstruct; nothing where neither is
@@ -17,8 +19,9 @@ std::optional<Map> joined_raw(const std::string& folder);
 /// The same from the two STAR files of --external_reconstruct.
 Map joined_raw(const std::string& star_half1, const std::string& star_half2);
 
-/// relion_reconstruct of the particles of `star` with the orientations in it, padding 2, no prior; `subset` 1 or 2
-/// takes one half, 0 all. Writes `<output>` and `<output>.log`. Throws SystemError with the end of the log.
+/// relion_reconstruct of the particles of `star` with the orientations in it, padding kAnglesPadding, no prior;
+/// `subset` 1 or 2 takes one half, 0 all. Writes `<output>` and `<output>.log`. Throws SystemError with the end of the
+/// log.
 Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset = 0);
 
 }  // namespace cryored

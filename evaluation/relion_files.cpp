@@ -95,6 +95,7 @@ IterationFacts read_facts(const std::string& model_star, const std::string& samp
   facts.current_size = static_cast<int>(general.integer(0, "rlnCurrentImageSize"));
   facts.original_size = static_cast<int>(general.integer(0, "rlnOriginalImageSize"));
   facts.pixel_size = general.number(0, "rlnPixelSize");
+  facts.padding = general.number(0, "rlnPaddingFactor");
   facts.resolution = general.number(0, "rlnCurrentResolution");
   facts.average_pmax = general.number(0, "rlnAveragePmax");
   facts.accuracy_rotations = classes.number(0, "rlnAccuracyRotations");

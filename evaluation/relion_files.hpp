@@ -40,6 +40,7 @@ struct IterationFacts {
   int current_size = 0;   ///< pixels
   int original_size = 0;  ///< box, pixels
   double pixel_size = 0;  ///< A
+  double padding = 0;     ///< rlnPaddingFactor
   double resolution = 0;  ///< rlnCurrentResolution, A
   double average_pmax = 0;
   double accuracy_rotations = 0;  ///< RELION's own estimate, degrees

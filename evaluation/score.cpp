@@ -9,6 +9,7 @@
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/shells.hpp"
+#include "core/reconstruct/pipeline.hpp"
 #include "evaluation/raw_maps.hpp"
 #include "evaluation/relion_run.hpp"
 #include "simulation/particles.hpp"
@@ -90,12 +91,19 @@ Truth other_hand(const Truth& truth) {
   return other;
 }
 
-MapScore score_map(const Map& map, const Truth& truth) {
+std::vector<double> fsc_without_mask(const Map& a, const Map& b, double padding) {
+  Map a_undivided = a, b_undivided = b;
+  undo_sinc_division(a_undivided, padding);
+  undo_sinc_division(b_undivided, padding);
+  return fsc(a_undivided, b_undivided);
+}
+
+MapScore score_map(const Map& map, const Truth& truth, double padding) {
   if (map.nx != truth.map.nx || map.ny != truth.map.ny || map.nz != truth.map.nz)
     throw InputError({"comparison with the truth", "map", std::to_string(map.nx) + " voxels",
                       std::to_string(truth.map.nx) + " voxels, as the truth", ""});
   MapScore score;
-  score.fsc = fsc(map, truth.map);
+  score.fsc = fsc_without_mask(map, truth.map, padding);
   score.fsc_masked = fsc(product(map, truth.mask), product(truth.map, truth.mask));
   score.resolution = resolution_at(score.fsc, 0.5, map.nx, truth.pixel_size);
   score.resolution_masked = resolution_at(score.fsc_masked, 0.5, map.nx, truth.pixel_size);
@@ -118,16 +126,15 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth) 
   RefinementScore score;
   score.box = truth.map.nx;
   score.pixel_size = truth.pixel_size;
-  Map last_mean;
   for (const RelionIteration& files : iterations) {
     IterationScore it;
     it.iteration = files.iteration;
     it.facts = read_facts(files.model(1), files.sampling());
     it.half_map_resolution = resolution_at(it.facts.half_fsc, 0.143, score.box, score.pixel_size);
     const Map half1 = read_mrc(files.map(1)), half2 = read_mrc(files.map(2));
-    it.halves = {score_map(half1, truth), score_map(half2, truth)};
-    last_mean = mean_of(half1, half2);
-    it.mean = score_map(last_mean, truth);
+    const double padding = it.facts.padding;
+    it.halves = {score_map(half1, truth, padding), score_map(half2, truth, padding)};
+    it.mean = score_map(mean_of(half1, half2), truth, padding);
     const PoseErrors errors = pose_errors(read_poses(files.data()), truth.poses, truth.self_rotations);
     it.angle_median = errors.median;
     it.angle_percentile90 = errors.percentile90;
@@ -148,7 +155,7 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth) 
   if (const auto joined = joined_result(folder)) {
     score.final_kind = "joined map of the converged refinement";
     score.final_maps = {*joined + "_class001.mrc"};
-    score.final_map = score_map(read_mrc(score.final_maps[0]), truth);
+    score.final_map = score_map(read_mrc(score.final_maps[0]), truth, last.facts.padding);
     const std::string sampling = *joined + "_sampling.star";
     score.final_half_fsc = read_facts(*joined + "_model.star", sampling).half_fsc;
     poses = *joined + "_data.star";
@@ -158,8 +165,9 @@ RefinementScore score_refinement(const std::string& folder, const Truth& truth) 
   score.angle_percentile90 = errors.percentile90;
   score.angle_share_within_10 = errors.share_within_10;
   score.angle_histogram = share_per_2_degrees(errors.degrees);
-  if (const std::optional<Map> raw = joined_raw(folder)) score.raw = score_map(*raw, truth);
-  if (const auto denoised = denoised_joined_map(folder)) score.denoised = score_map(read_mrc(*denoised), truth);
+  if (const std::optional<Map> raw = joined_raw(folder)) score.raw = score_map(*raw, truth, last.facts.padding);
+  if (const auto denoised = denoised_joined_map(folder))
+    score.denoised = score_map(read_mrc(*denoised), truth, last.facts.padding);
   score.final_half_map_resolution = resolution_at(score.final_half_fsc, 0.143, score.box, score.pixel_size);
   return score;
 }

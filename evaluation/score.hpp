@@ -2,6 +2,7 @@
 // Compares a refinement with the truth, iteration by iteration.
 
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,11 +13,15 @@
 
 namespace cryored {
 
-/// A map against the truth: FSC per shell 0 .. N/2 and the resolution in A at its first
-/// crossing of 0.5, without a mask and with both maps inside the mask of the truth.
+/// A map against the truth: FSC per shell 0 .. N/2 and the resolution in A at its first crossing of 0.5, without a mask
+/// and with both maps inside the mask of the truth.
+///
+/// Without a mask both maps are multiplied by sinc^2(r / (N p)): RELION divides its maps by that, which makes the
+/// constant that it leaves beyond r = N/2 up to forty times stronger in the corners (p = 1), while the half-map FSC
+/// that this curve is held against is taken from B and K, before the division.
 struct MapScore {
-  std::vector<double> fsc, fsc_masked;
-  double resolution = 0, resolution_masked = 0;
+  std::vector<double> fsc, fsc_masked;  ///< fsc: empty where nobody compared without a mask
+  double resolution = std::numeric_limits<double>::quiet_NaN(), resolution_masked = 0;
 };
 
 /// What cryored's record beside a reconstruction says; empty for plain refinements.
@@ -79,8 +84,11 @@ Truth other_hand(const Truth& truth);
 
 Map mean_of(const Map& a, const Map& b);
 
-/// Throws InputError when the sizes differ.
-MapScore score_map(const Map& map, const Truth& truth);
+/// FSC of two maps of equal size without a mask, as MapScore has it.
+std::vector<double> fsc_without_mask(const Map& a, const Map& b, double padding);
+
+/// `padding`: p of the reconstruction that made the map (rlnPaddingFactor). Throws InputError when the sizes differ.
+MapScore score_map(const Map& map, const Truth& truth, double padding);
 
 /// For RefinementScore::angle_histogram.
 std::vector<double> share_per_2_degrees(const std::vector<double>& degrees);
@@ -89,7 +97,8 @@ std::vector<double> share_per_2_degrees(const std::vector<double>& degrees);
 /// when no iteration has finished.
 RefinementScore score_refinement(const std::string& folder, const Truth& truth);
 
-/// JSON as described in docs/refinements.md (schema "cryored-refine-score").
+/// JSON as described in docs/refinements.md (schema "cryored-refine-score" 2). Reads version 1 too, which compared the
+/// corners of the box as they are: those figures are left out (MapScore::fsc empty).
 std::string score_json(const RefinementScore& score);
 std::string score_json(const MapScore& score);
 RefinementScore parse_score_json(const std::string& text, const std::string& path_for_messages);

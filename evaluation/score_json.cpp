@@ -26,17 +26,20 @@ double or_infinity(const Json& json) {
 }
 
 Json to_json(const MapScore& s) {
-  return {{"fsc_0.5_A", finite(s.resolution)},
-          {"fsc_0.5_masked_A", finite(s.resolution_masked)},
-          {"fsc", s.fsc},
-          {"fsc_masked", s.fsc_masked}};
+  Json json;
+  if (!s.fsc.empty()) json = {{"fsc_0.5_A", finite(s.resolution)}, {"fsc", s.fsc}};
+  json["fsc_0.5_masked_A"] = finite(s.resolution_masked);
+  json["fsc_masked"] = s.fsc_masked;
+  return json;
 }
 
-MapScore map_score(const Json& json) {
+MapScore parse_map_score(const Json& json, int version) {
   MapScore s;
-  s.resolution = or_infinity(json.at("fsc_0.5_A"));
+  if (version > 1 && json.contains("fsc")) {
+    s.resolution = or_infinity(json.at("fsc_0.5_A"));
+    s.fsc = json.at("fsc").get<std::vector<double>>();
+  }
   s.resolution_masked = or_infinity(json.at("fsc_0.5_masked_A"));
-  s.fsc = json.at("fsc").get<std::vector<double>>();
   s.fsc_masked = json.at("fsc_masked").get<std::vector<double>>();
   return s;
 }
@@ -85,7 +88,7 @@ std::string score_json(const RefinementScore& score) {
                           {"reconstructions", {to_json(it.notes[0]), to_json(it.notes[1])}}});
   }
   Json json = {{"schema", "cryored-refine-score"},
-               {"version", 1},
+               {"version", 2},
                {"box", score.box},
                {"pixel_size_A", score.pixel_size},
                {"final",
@@ -110,9 +113,11 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
   RefinementScore score;
   try {
     const Json json = Json::parse(text);
-    if (json.at("schema") != "cryored-refine-score" || json.at("version") != 1)
-      throw InputError({path, "schema and version", json.at("schema").dump() + " " + json.at("version").dump(),
-                        "\"cryored-refine-score\" 1", "score the refinement again"});
+    const Json& version = json.at("version");
+    if (json.at("schema") != "cryored-refine-score" || (version != 1 && version != 2))
+      throw InputError({path, "schema and version", json.at("schema").dump() + " " + version.dump(),
+                        "\"cryored-refine-score\" 1 or 2", "score the refinement again"});
+    const auto map_score = [&version](const Json& map) { return parse_map_score(map, version); };
     score.box = json.at("box");
     score.pixel_size = json.at("pixel_size_A");
     const Json& final = json.at("final");

@@ -134,14 +134,43 @@ void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) 
                            guessed ? "" : ", not counting those of which none like it has finished");
 }
 
+/// The records of the chosen cells, each with its cell; of all weights.
+std::vector<std::pair<CellRecord, const BenchmarkCell*>> records_of(const std::vector<BenchmarkCell>& cells,
+                                                                    const std::string& results) {
+  std::map<std::pair<std::string, std::string>, const BenchmarkCell*> wanted;
+  for (const BenchmarkCell& cell : cells) wanted[{cell.data_set(), cell.mode}] = &cell;
+  std::vector<std::pair<CellRecord, const BenchmarkCell*>> records;
+  for (CellRecord& r : read_records(results))
+    if (const auto cell = wanted.find({r.data_set, r.mode}); cell != wanted.end())
+      records.emplace_back(std::move(r), cell->second);
+  if (records.empty())
+    throw InputError({results, "", "no record of these cells", "one or more", "run some cells first"});
+  return records;
+}
+
+/// Brings records of older versions to today's comparison with the truth.
+void rescore_all(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) {
+  int current = 0, rescored = 0;
+  for (auto& [record, cell] : records_of(cells, setup.results)) {
+    if (!record.score.final_map.fsc.empty())
+      ++current;
+    else if (rescore(record, truth_path(setup.results, cell->structure, cell->particles), cell->relion.padding))
+      ++rescored;
+    else
+      std::cout << record.path << ": keeps no map; its cell is open again\n";
+  }
+  std::cout << fmt::format("{} records scored again, {} were as they should be\n", rescored, current);
+}
+
 /// Tables and page from the records of the chosen cells alone.
 void report(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup, double hopeless) {
-  std::set<std::pair<std::string, std::string>> wanted;
-  for (const BenchmarkCell& cell : cells) wanted.insert({cell.data_set(), cell.mode});
-  std::vector<CellRecord> records = read_records(setup.results);
-  std::erase_if(records, [&](const CellRecord& r) { return !wanted.contains({r.data_set, r.mode}); });
-  if (records.empty())
-    throw InputError({setup.results, "", "no record of these cells", "one or more", "run some cells first"});
+  std::vector<CellRecord> records;
+  for (auto& [record, cell] : records_of(cells, setup.results)) {
+    if (record.score.final_map.fsc.empty())
+      throw InputError({record.path, "score", "of a version that compared maps otherwise", "one of this version",
+                        "score the records again: the same command with --rescore in place of --report"});
+    records.push_back(std::move(record));
+  }
   std::vector<std::string> structures;  // in the order of the file
   for (const BenchmarkCell& cell : cells)
     if (std::find(structures.begin(), structures.end(), cell.structure) == structures.end())
@@ -224,6 +253,10 @@ int run(const Settings& settings) {
     list(cells, setup);
     return 0;
   }
+  if (settings.flag("rescore")) {
+    rescore_all(cells, setup);
+    return 0;
+  }
   if (settings.flag("report")) {
     report(cells, setup, benchmark.rule.hopeless);
     return 0;
@@ -276,6 +309,9 @@ Command evaluate_benchmark_command() {
       tool_option("list", flag, "", "no", "run nothing; tell where each cell stands and how long the rest will take"),
       tool_option("report", flag, "", "no",
                   "run nothing; make tables (<results>/README.md) and page (<results>/index.html) from the records"),
+      tool_option("rescore", flag, "", "no",
+                  "run nothing; compare the kept final maps of records that an older version scored with the truth "
+                  "again"),
       weights_mode_option(),
       tool_option("relion-options", text, "WORDS", "",
                   "more options for relion_refine_mpi, as --cpu of an accelerated build; the records have them"),

@@ -275,14 +275,18 @@ Map finish(const ReconstructRequest& request, const HalfBall& ball, const BallSp
   return map;
 }
 
-BallSpectrum spectrum_of(const ReconstructRequest& request, const HalfBall& ball, const Map& map) {
-  Map corrected = map;
-  const double extent = request.padding * request.box;
+void undo_sinc_division(Map& map, double padding) {
+  const double extent = padding * static_cast<double>(map.nx);
   const auto sinc = by_squared_distance(map, [=](double r) { return sinc_squared(r, extent); });
-  over_voxels(corrected, [&](float& v, std::size_t r2) {
+  over_voxels(map, [&](float& v, std::size_t r2) {
     v = static_cast<float>(static_cast<double>(v) * sinc[r2]);
     return 0.0;
   });
+}
+
+BallSpectrum spectrum_of(const ReconstructRequest& request, const HalfBall& ball, const Map& map) {
+  Map corrected = map;
+  undo_sinc_division(corrected, request.padding);
   Pruned g(request, ball);
   const int lanes = g.lanes;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(workers(ball))

@@ -76,6 +76,9 @@ BallSpectrum weighted_data(const ReconstructRequest& request, const RequestArray
 Map finish(const ReconstructRequest& request, const HalfBall& ball, const BallSpectrum& spectrum,
            const ReconstructOptions& options = {});
 
+/// Multiplies by sinc^2(r / (N p)), r from voxel N/2: undoes finish()'s division (and RELION's).
+void undo_sinc_division(Map& map, double padding);
+
 /// The inverse of finish() but for the soft mask: V of a map N^3 (2D: N^2), inside the cut; finish(spectrum_of(m))
 /// gives back m's coefficients below the cut.
 BallSpectrum spectrum_of(const ReconstructRequest& request, const HalfBall& ball, const Map& map);

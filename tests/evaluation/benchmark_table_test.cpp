@@ -51,10 +51,6 @@ TEST(Inflation, IsTheDistanceOfTwoCrossings) {
   EXPECT_NEAR(truth_shell(honest, true), 12, 1e-9);
   EXPECT_NEAR(inflation(honest), 0, 1e-9);
   EXPECT_NEAR(inflation(inflated), 3.5, 1e-9);
-  EXPECT_FALSE(raw_inflation(inflated));
-  CellRecord polished = inflated;  // the last pass raised the final map's FSC by two shells
-  polished.score.raw = record("A", 0.1, "red", 10, 10).score.final_map;
-  EXPECT_NEAR(*raw_inflation(polished), 5.5, 1e-9);
 }
 
 TEST(Verdicts, BeginBeyondTwiceTheSpread) {

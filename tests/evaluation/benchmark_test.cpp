@@ -9,10 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <random>
 #include <set>
+#include <sstream>
 
 #include "core/base/error.hpp"
 #include "core/base/temporary_folder.hpp"
+#include "core/fourier/shells.hpp"
 #include "evaluation/benchmark_record.hpp"
 #include "evaluation/benchmark_run.hpp"
 #include "evaluation/cell.hpp"
@@ -253,6 +256,42 @@ TEST(BenchmarkRecord, ReadsBackWhatItWrote) {
   EXPECT_TRUE(read_records("/nonexistent").empty());
 }
 
+TEST(BenchmarkRecord, OfAnOlderScoreIsComparedAgainFromTheKeptMap) {
+  const TemporaryFolder folder;
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  Map truth(16, 16, 16), map(16, 16, 16);
+  for (std::size_t i = 0; i < map.size(); ++i) {
+    truth.data[i] = normal(random);
+    map.data[i] = truth.data[i] + normal(random);
+  }
+  const std::string path = write_record(folder.path().string(), some_record(), &map);
+  const std::string known = (folder.path() / "truth.mrc.gz").string();
+  write_compressed_map(known, truth, 2.5);
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::string old = text.str();
+  const std::string version = R"("schema":"cryored-refine-score","version":)";
+  ASSERT_NE(old.find(version + "2"), std::string::npos);
+  old.replace(old.find(version), version.size() + 1, version + "1");
+  std::ofstream(path) << old;
+
+  CellRecord record = read_records(folder.path().string()).at(0);
+  ASSERT_TRUE(record.score.final_map.fsc.empty());
+  ASSERT_TRUE(rescore(record, known, 1));
+  const CellRecord back = read_records(folder.path().string()).at(0);
+  const std::vector<double> expected = fsc_without_mask(map, truth, 1);
+  ASSERT_EQ(back.score.final_map.fsc.size(), expected.size());
+  for (std::size_t s = 0; s < expected.size(); ++s) EXPECT_NEAR(back.score.final_map.fsc[s], expected[s], 1e-3) << s;
+  EXPECT_NEAR(40 / back.score.final_map.resolution, crossing_shell(expected, 0.5), 0.02);
+  EXPECT_EQ(back.score.final_map.fsc_masked, record.score.final_map.fsc_masked);
+  EXPECT_EQ(back.score.angle_median, 3.2);
+  EXPECT_NEAR(back.map_scale, record.map_scale, 1e-3 * record.map_scale);
+
+  record.map_scale = 0;  // known-angles keep none
+  EXPECT_FALSE(rescore(record, known, 1));
+}
+
 TEST(BenchmarkRecord, DamageIsNamed) {
   const TemporaryFolder folder;
   Map map(16, 16, 16);
@@ -301,6 +340,16 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   ASSERT_TRUE(next.left);
   EXPECT_DOUBLE_EQ(*next.left, 200);
   EXPECT_FALSE(time_guess(cell, {}));
+
+  // Scored by an older version, and no map kept to score again: the cell is open again, with a map it is not.
+  record.score.final_map.fsc.clear();
+  const std::string path = write_record(setup.results, record, nullptr);
+  cell.mode = "plain";
+  EXPECT_EQ(standing(cell, setup, records).state, CellState::open);
+  Map map(16, 16, 16);
+  map.fill(1);
+  EXPECT_EQ(write_record(setup.results, record, &map), path);
+  EXPECT_EQ(standing(cell, setup, records).state, CellState::done);
 }
 
 }  // namespace

@@ -273,8 +273,8 @@ TEST_F(SmallRefinement, RawMapsFollowTheAngles) {
   // The ceiling: true orientations give a better map than those found from 120 images.
   const std::string output = (top_ / "known.mrc").string();
   const MapScore known =
-      score_map(reconstruct_with_angles(data_.folder + "/particles_truth.star", output, false), truth_);
-  const MapScore found = score_map(reconstruct_with_angles(last.data(), output, false), truth_);
+      score_map(reconstruct_with_angles(data_.folder + "/particles_truth.star", output, false), truth_, kAnglesPadding);
+  const MapScore found = score_map(reconstruct_with_angles(last.data(), output, false), truth_, kAnglesPadding);
   EXPECT_LT(known.resolution_masked, 12);
   EXPECT_LE(known.resolution_masked, found.resolution_masked);
   EXPECT_THROW(reconstruct_with_angles((top_ / "none.star").string(), (top_ / "none.mrc").string(), false),

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <random>
 
 #include "core/base/error.hpp"
@@ -71,7 +73,7 @@ TEST(TruthMask, ReachesAsFarAsStated) {
 TEST(ScoreMap, SeesWhereNoiseTakesOver) {
   const double voxel = 2;
   const Truth truth = truth_of(rough_ball(48, voxel, 24, {0, 0, 0}), voxel);
-  const MapScore perfect = score_map(truth.map, truth);
+  const MapScore perfect = score_map(truth.map, truth, 1);
   EXPECT_DOUBLE_EQ(perfect.resolution, 2 * voxel);
   // Beyond shell 10 the phases are scrambled: the FSC must fall there, at 96 A / 10.
   HalfTransform f = forward(truth.map);
@@ -87,7 +89,7 @@ TEST(ScoreMap, SeesWhereNoiseTakesOver) {
                                     static_cast<double>(signed_frequency(z, 48)));
         if (std::lround(k) > 10) f(x, y, z) = g(x, y, z);
       }
-  const MapScore cut = score_map(inverse(f, 48), truth);
+  const MapScore cut = score_map(inverse(f, 48), truth, 1);
   EXPECT_LT(cut.resolution, 96.0 / 10);
   EXPECT_GT(cut.resolution, 96.0 / 11);
   // The mask spreads each coefficient over its neighbours, so the crossing moves a little, no more.
@@ -96,10 +98,38 @@ TEST(ScoreMap, SeesWhereNoiseTakesOver) {
   Map noisy = truth.map;
   for (std::size_t i = 0; i < noisy.size(); ++i)
     if (truth.mask.data[i] == 0) noisy.data[i] += 6 * random.data[i];
-  const MapScore masked = score_map(noisy, truth);
+  const MapScore masked = score_map(noisy, truth, 1);
   EXPECT_DOUBLE_EQ(masked.resolution_masked, 2 * voxel);
   EXPECT_GT(masked.resolution, 3 * voxel);
-  EXPECT_THROW(score_map(Map(8, 8, 8), truth), InputError);
+  EXPECT_THROW(score_map(Map(8, 8, 8), truth, 1), InputError);
+}
+
+// RELION leaves a constant beyond r = N/2 and divides all by sinc^2(r / (N p)), up to forty times in the corners.
+TEST(ScoreMap, WithoutAMaskDoesNotSeeRelionsDivision) {
+  const double voxel = 2, centre = 24;
+  const Truth truth = truth_of(rough_ball(48, voxel, 24, {0, 0, 0}), voxel);
+  const float background = 0.05f * *std::max_element(truth.map.data.begin(), truth.map.data.end());
+  for (const double padding : {1.0, 2.0}) {
+    Map before = truth.map, after = truth.map, seen = truth.map;  // of the map, of its division, of the truth
+    for (std::size_t z = 0; z < 48; ++z)
+      for (std::size_t y = 0; y < 48; ++y)
+        for (std::size_t x = 0; x < 48; ++x) {
+          const double r = std::hypot(static_cast<double>(x) - centre, static_cast<double>(y) - centre,
+                                      static_cast<double>(z) - centre);
+          const double t = std::numbers::pi * r / (48 * padding), sinc = t > 0 ? std::sin(t) / t : 1;
+          if (r > centre) before(x, y, z) = background;
+          after(x, y, z) = static_cast<float>(before(x, y, z) / (sinc * sinc));
+          seen(x, y, z) = static_cast<float>(seen(x, y, z) * sinc * sinc);
+        }
+    const std::vector<double> expected = fsc(before, seen), score = score_map(after, truth, padding).fsc;
+    ASSERT_EQ(score.size(), expected.size());
+    for (std::size_t s = 0; s < score.size(); ++s)
+      EXPECT_NEAR(score[s], expected[s], 1e-5) << padding << ", shell " << s;
+    if (padding == 1) {
+      EXPECT_LT(fsc(after, truth.map)[1], 0.5) << "the corners alone would be a resolution of nothing";
+      EXPECT_GT(score[1], 0.9);
+    }
+  }
 }
 
 RefinementScore example_score() {
@@ -156,10 +186,24 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_DOUBLE_EQ(out.iterations[0].seconds, 12.5);
   EXPECT_DOUBLE_EQ(out.denoised.value().resolution, 6.25);
   EXPECT_EQ(score_json(out), text);
+
+  // Version 1 compared the corners of the box as they are: what it says without a mask is not read.
+  std::string old = text;
+  const std::string version = "\"version\": ";
+  ASSERT_NE(old.find(version + "2"), std::string::npos) << old.substr(0, 100);
+  old[old.find(version) + version.size()] = '1';
+  const RefinementScore of_old = parse_score_json(old, "score.json");
+  EXPECT_TRUE(of_old.final_map.fsc.empty());
+  EXPECT_TRUE(std::isnan(of_old.final_map.resolution));
+  EXPECT_TRUE(of_old.iterations[0].mean.fsc.empty());
+  EXPECT_EQ(of_old.final_map.fsc_masked, in.final_map.fsc_masked);
+  const std::string again = score_json(of_old);
+  EXPECT_EQ(again.find("\"fsc\""), std::string::npos);
+  EXPECT_EQ(score_json(parse_score_json(again, "score.json")), again);
   EXPECT_THROW(parse_score_json("{}", "x"), InputError);
   EXPECT_THROW(parse_score_json("not json", "x"), InputError);
   std::string other = text;
-  other.replace(other.find("\"version\": 1"), 12, "\"version\": 9");
+  other[other.find(version) + version.size()] = '3';
   EXPECT_THROW(parse_score_json(other, "x"), InputError);
 }
 
