@@ -170,12 +170,6 @@ void map_to_plane(Pruned& g, int z, const Map& map) {
 /// (-1)^(kx + ky + kz): the shift of the origin between voxel 0 and P/2.
 float centre_sign(int kx, int ky, int kz) { return (kx + ky + kz) % 2 == 0 ? 1.0f : -1.0f; }
 
-double sinc_squared(double distance, double extent) {
-  const double t = std::numbers::pi * distance / extent;
-  const double s = t > 0 ? std::sin(t) / t : 1;
-  return s * s;
-}
-
 /// Calls f(voxel, squared distance from N/2) over the map, plane by plane in parallel; sums what f returns.
 template <typename F>
 double over_voxels(Map& map, F f) {
@@ -254,6 +248,12 @@ Map inverse(const ReconstructRequest& request, const HalfBall& ball, const BallS
 }
 
 }  // namespace
+
+double sinc_squared(double distance, double extent) {
+  const double t = std::numbers::pi * distance / extent;
+  const double s = t > 0 ? std::sin(t) / t : 1;
+  return s * s;
+}
 
 Map finish(const ReconstructRequest& request, const HalfBall& ball, const BallSpectrum& spectrum,
            const ReconstructOptions& options) {

@@ -76,6 +76,9 @@ BallSpectrum weighted_data(const ReconstructRequest& request, const RequestArray
 Map finish(const ReconstructRequest& request, const HalfBall& ball, const BallSpectrum& spectrum,
            const ReconstructOptions& options = {});
 
+/// sinc^2(distance / extent), the envelope of linear interpolation; extent: N p voxels.
+double sinc_squared(double distance, double extent);
+
 /// Multiplies by sinc^2(r / (N p)), r from voxel N/2: undoes finish()'s division (and RELION's).
 void undo_sinc_division(Map& map, double padding);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numbers>
 #include <string>
 
 #include "core/base/error.hpp"
@@ -43,8 +42,7 @@ void scale_corners(const ReconstructRequest& request, Map& map, Corners way) {
         const double r = std::sqrt(static_cast<double>(dx * dx + dy * dy + dz * dz));
         if (r <= radius) continue;
         const double share = std::min(1.0, (r - radius) / 3);
-        const double t = std::numbers::pi * r / extent, sinc = std::sin(t) / t;
-        const double factor = 1 - share * (1 - sinc * sinc);
+        const double factor = 1 - share * (1 - sinc_squared(r, extent));
         float& value = map.data[static_cast<std::size_t>((z * n + y) * n + x)];
         value = static_cast<float>(way == Corners::flatten ? static_cast<double>(value) * factor
                                                            : static_cast<double>(value) / factor);
