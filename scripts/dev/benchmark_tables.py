@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """The two tables of docs/results.md from the records of the refinement benchmark.
 
-Usage: benchmark_tables.py [RESULTS [OLDER]...]      (default: benchmarks/refine/results)
-
-What RESULTS has not is taken from the OLDER folders, of networks of before, and marked with *.
+Usage: benchmark_tables.py [RESULTS]      (default: benchmarks/refine/results)
 
 First one seed of the usual data sets, a column for each refinement: FSC 0.5 to the truth inside its mask in A, in
 brackets after the denoiser's last pass; median angular error in degrees; half-map FSC 0.143 in A. Then mean and
@@ -38,11 +36,10 @@ def cell(record):
     final, mode = record["score"]["final"], record["mode"]
     text = f"{masked(final['to_truth']):.1f}"
     if mode in ("known-angles", "plain+denoise"):
-        return text + ("*" if "older" in record else "")
+        return text
     if mode != "plain" and "denoised_to_truth" in final and largest_lambda(record) > 0:
         text += f" ({masked(final['denoised_to_truth']):.1f})"
     text += f"; {final['angular_error']['median_deg']:.1f}; {final['half_map_fsc_0.143_A']:.1f}"
-    text += "*" if "older" in record else ""
     return text + (" (hopeless)" if record["end"] == "hopeless" else "")
 
 
@@ -97,17 +94,12 @@ def seeds(sets):
             final = member[mode]["score"]["final"] if mode in member else {}
             return read_part(final[part]) if part in final else None
         row([base.replace("_box48_n2000_snr", ", SNR "),
-             *(spread([value(m, mode, f, part) for m in members]) +
-               ("*" if any("older" in m.get(mode, {}) for m in members) else "") for mode, f, part, _ in columns)])
+             *(spread([value(m, mode, f, part) for m in members]) for mode, f, part, _ in columns)])
 
 
 def main():
     here = pathlib.Path(__file__).resolve().parents[2]
     sets = read(sys.argv[1] if len(sys.argv) > 1 else here / "benchmarks/refine/results")
-    for folder in sys.argv[2:]:
-        for name, modes in read(folder).items():
-            for mode, record in modes.items():
-                sets.setdefault(name, {}).setdefault(mode, {**record, "older": True})
     one_seed(sets)
     print()
     seeds(sets)

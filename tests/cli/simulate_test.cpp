@@ -271,7 +271,7 @@ TEST(EvaluateCommand, BenchmarkListsAndReportsFromStoredRecords) {
                  "group":"g","large":false,"particles":{"box":48,"pixel_size_A":2.5,"count":2000,"snr":0.1,"seed":1},"image_snr":0.1,
                  "weights":null,"program":{"version":"0","commit":"c"},"relion":{"version":"3.1.3","relion_refine_mpi_sha256":""},
                  "command":[],"external_reconstruct":"","end":"converged","seconds":60,"cpu_seconds":60,"map_scale":0,
-                 "score":{"schema":"cryored-refine-score","version":1,"box":48,"pixel_size_A":2.5,"final":{"kind":"k","to_truth":)" +
+                 "score":{"schema":"cryored-refine-score","version":2,"box":48,"pixel_size_A":2.5,"final":{"kind":"k","to_truth":)" +
           map_score + R"(,"half_map_fsc_0.143_A":10.1,"half_map_fsc":)" + curve +
           R"(,"angular_error":{"median_deg":5,"percentile_90_deg":9,"share_within_10_deg":0.9}},"iterations":[]}})");
   const Outcome report = call({"--report"});
