@@ -49,6 +49,7 @@ std::vector<RelionIteration> finished_iterations(const std::string& folder) {
     if (known == newest.end() || known->second.first < continued) newest[found.iteration] = {continued, found};
   }
   std::vector<RelionIteration> out;
+  out.reserve(newest.size());
   for (auto& [iteration, entry] : newest) out.push_back(std::move(entry.second));
   return out;
 }

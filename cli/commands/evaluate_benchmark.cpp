@@ -64,7 +64,7 @@ std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& se
 /// What cryored-reconstruct does without options, by the mode's name.
 std::string default_mode(const Settings& settings) {
   const Command reconstruct = reconstruct_command();
-  const std::string prior = find_option(reconstruct.spec.options, "prior")->default_value;
+  std::string prior = find_option(reconstruct.spec.options, "prior")->default_value;
   if (prior != "auto") return prior;
   return denoisers_in_force(settings).front().confidence ? "per-shell" : "cw-red";
 }

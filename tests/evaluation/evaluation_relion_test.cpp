@@ -38,7 +38,7 @@ int run_and_wait(const std::vector<std::string>& words, const fs::path& folder) 
 
 TEST(EulerConvention, IsThatOfRelionProject) {
   const TemporaryFolder temporary;
-  const fs::path folder = temporary.path();
+  const fs::path& folder = temporary.path();
   constexpr std::size_t n = 48;
   // One blob off the centre: its projection must lie at the x and y of A r.
   const std::array<double, 3> r = {9, -5, 6};
