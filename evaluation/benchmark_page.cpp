@@ -11,6 +11,7 @@
 #include "core/report/plot.hpp"
 #include "evaluation/benchmark.hpp"
 #include "evaluation/benchmark_panels.hpp"
+#include "evaluation/benchmark_table.hpp"
 #include "evaluation/refine_page.hpp"
 
 namespace cryored {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "evaluation/benchmark_table.hpp"
+#include "evaluation/benchmark_summary.hpp"
 
 namespace cryored {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/report/page.hpp"
-#include "evaluation/benchmark_table.hpp"
+#include "evaluation/benchmark_summary.hpp"
 
 namespace cryored {
 

@@ -26,6 +26,7 @@
 #include "core/fourier/fft.hpp"
 #include "evaluation/benchmark_page.hpp"
 #include "evaluation/benchmark_run.hpp"
+#include "evaluation/benchmark_table.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/refine_page.hpp"
 #include "models/weights_choice.hpp"
