@@ -159,6 +159,11 @@ TEST_F(SmallRefinement, GaussianPathFollowsRelionsOwnProgram) {
       if (angle_between(rotation_from(p[n].angles), rotation_from(q[n].angles)) < 0.01) ++same;
     EXPECT_GE(same, p.size() - 1) << "iteration " << k + 1;  // a tie between two poses may fall either way
   }
+  // Without a mask maps are compared as with the padding that RELION says it used.
+  const Map half1 = read_mrc(b.back().map(1));
+  const int padding = cell_for({"gaussian", ""}).relion.padding;
+  EXPECT_EQ(ours.score.iterations.back().halves[0].fsc, fsc_without_mask(half1, truth_.map, padding));
+  EXPECT_NE(ours.score.iterations.back().halves[0].fsc, fsc_without_mask(half1, truth_.map, padding + 1));
   EXPECT_NEAR(ours.score.final_map.resolution, relion.score.final_map.resolution, 0.05);
   EXPECT_NEAR(ours.score.angle_median, relion.score.angle_median, 0.1);
   // The refinement did refine: from 30 A to clearly better than that, most particles near their true pose.
