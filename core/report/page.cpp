@@ -19,11 +19,11 @@ h2{font-size:19px;margin:40px 0 8px;padding-top:14px;border-top:1px solid var(--
 p{max-width:74ch;margin:8px 0 12px}
 .lead,.note,figcaption,caption{color:var(--soft)}
 .note,figcaption,caption{font-size:14px;line-height:1.45}
-.scroll{overflow-x:auto;width:max-content;min-width:100%;max-width:max(100%,calc(50vw + 500px))}
+.scroll{overflow-x:auto;width:max-content;min-width:100%;max-width:max(100%,min(50vw + 500px,100vw - 40px))}
 .wide{position:relative;left:50%;transform:translateX(-50%);max-width:max(100%,calc(100vw - 40px))}
 .wide th,.wide td{padding-right:8px}
 .scroll thead th.n{max-width:8em}
-.scroll td:first-child{white-space:nowrap}
+.scroll td:first-child,.scroll td.n{white-space:nowrap}
 table{border-collapse:collapse;font-size:15px;margin:10px 0;font-variant-numeric:tabular-nums}
 caption{caption-side:bottom;text-align:left;padding-top:6px}
 th,td{padding:5px 14px 5px 0;text-align:left;border-bottom:1px solid var(--rule);vertical-align:baseline}
