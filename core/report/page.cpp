@@ -30,6 +30,7 @@ th,td{padding:5px 14px 5px 0;text-align:left;border-bottom:1px solid var(--rule)
 thead th{font-weight:600;border-bottom:2px solid var(--rule)}
 .n{text-align:right;padding-left:14px}
 figure{margin:14px 0}
+figure svg{max-width:100%;height:auto}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:18px}
 .plots svg{width:100%;height:auto;display:block}
 .slices td,.slices th{border:0;padding:4px 8px 4px 0;vertical-align:middle}
