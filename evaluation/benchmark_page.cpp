@@ -103,17 +103,19 @@ std::vector<std::string> labels_of(const BenchmarkSummary& summary, const std::v
   return out;
 }
 
-void add_fsc_figures(ReportPage& page, const BenchmarkSummary& summary, const Panels& grid, const std::string& what) {
+void add_gaussian_noise(ReportPage& page, const BenchmarkSummary& summary) {
   const std::vector<std::string> noise = labels_of(summary, {"known-angles", "plain", "red-gaussian-noise", "red"});
   std::vector<std::string> some;
   for (const DataSetRecords& d : summary.data_sets)
     for (const auto& [label, r] : d.by_label)
       if (r->mode == "red-gaussian-noise") some.push_back(fsc_plot(d, d.name, noise));
-  if (!some.empty()) {
-    page.heading("Figure 2: a denoiser trained on Gaussian noise");
-    page.figure_grid(some, 3, mode_legend(noise, true),
-                     "As figure 3, where the denoiser of Gaussian noise was run as well.");
-  }
+  if (some.empty()) return;
+  page.heading("Figure 2: a denoiser trained on Gaussian noise");
+  page.figure_grid(some, 3, mode_legend(noise, true),
+                   "As figure 3, where the denoiser of Gaussian noise was run as well.");
+}
+
+void add_fsc_figures(ReportPage& page, const BenchmarkSummary& summary, const Panels& grid, const std::string& what) {
   std::vector<std::string> shown = labels_of(summary, {"known-angles"});
   for (const std::string& label : refined_labels(summary)) shown.push_back(label);
   page.heading("Figure 3: Fourier shell correlations" + what);
@@ -252,6 +254,7 @@ std::string benchmark_page(const BenchmarkSummary& summary, const std::string& r
     page.heading("Against plain RELION");
     page.table(goal_table(summary));
   }
+  add_gaussian_noise(page, summary);
   for (const bool large : {false, true}) {
     const Panels grid = panels_of(summary, large);
     if (grid.at.empty()) continue;

@@ -12,7 +12,8 @@
 
 namespace cryored {
 
-/// The 4 x 4 of the paper: proteins in columns, noise in rows. Only data sets of the usual kind and first seed.
+/// The 4 x 4 of the paper: proteins in columns, noise in rows. Only data sets of the usual kind and first seed that
+/// plain RELION has refined.
 struct Panels {
   std::vector<std::string> proteins;
   std::vector<double> amounts;  ///< falling
@@ -29,7 +30,7 @@ std::vector<std::string> refined_labels(const BenchmarkSummary& summary);
 
 /// Figure 4: the maps of the data set in which plain does worst.
 void add_hardest_slices(ReportPage& page, const BenchmarkSummary& summary, const std::string& results);
-/// Figure 6: central slices of plain, and of the refinement that most data sets have.
+/// Figure 6: central slices of plain, and of the refinement that most data sets have; per-shell before others.
 void add_slices(ReportPage& page, const BenchmarkSummary& summary, const Panels& panels, const std::string& results);
 
 }  // namespace cryored

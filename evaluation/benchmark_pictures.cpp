@@ -57,7 +57,7 @@ Panels panels_of(const BenchmarkSummary& summary, bool large) {
   std::set<double, std::greater<>> amounts;
   for (const DataSetRecords& d : summary.data_sets) {
     const CellRecord& r = d.any();
-    if (r.large != large || r.seed != 1 || !(d.usual || large)) continue;
+    if (r.large != large || r.seed != 1 || !(d.usual || large) || !d.plain) continue;
     if (std::find(grid.proteins.begin(), grid.proteins.end(), r.structure) == grid.proteins.end())
       grid.proteins.push_back(r.structure);
     amounts.insert(amount_of(r));
@@ -126,7 +126,7 @@ void add_slices(ReportPage& page, const BenchmarkSummary& summary, const Panels&
   for (const std::string& label : refined_labels(summary)) {
     std::size_t have = 0;
     for (const auto& [at, d] : grid.at) have += label != "plain" && record_of(d, label) != nullptr;
-    if (have > most) most = have, other = label;
+    if (have > most || (have == most && label.starts_with("per-shell"))) most = have, other = label;
   }
   ReportImageGrid pictures;
   pictures.width = 112;

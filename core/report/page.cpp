@@ -91,7 +91,8 @@ void ReportPage::figure_grid(const std::vector<std::string>& svgs, int columns, 
                              const std::string& caption) {
   if (columns < 1) throw UsageError({"report", "columns of figures", std::to_string(columns), "1 or more", ""});
   std::string content =
-      legend + fmt::format("<div class=\"plots\" style=\"grid-template-columns:repeat({},1fr);gap:6px\">", columns);
+      legend +
+      fmt::format("<div class=\"plots\" style=\"grid-template-columns:repeat({},minmax(0,480px));gap:6px\">", columns);
   for (const std::string& svg : svgs) content += "<div>" + svg + "</div>";
   body_ += figure_with(content + "</div>", caption);
 }

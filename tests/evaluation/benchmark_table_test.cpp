@@ -153,6 +153,24 @@ TEST(Summary, WeightsThatThePixelSizeDecidedAreOneColumn) {
   EXPECT_EQ(summarise(records, 20).columns, (std::vector<std::string>{"plain", "red"}));
 }
 
+TEST(Report, ShowsThePerShellMapsWhereSeveralRefinementsAreComplete) {
+  const TemporaryFolder folder;
+  Map map(48, 48, 48);
+  map.fill(1);
+  for (const char* mode : {"plain", "cw-red", "per-shell"})
+    write_record(folder.path().string(), record("4LW4", 0.1, mode, 12, 12), &map);
+  CellRecord alone = record("3H11", 0.1, "known-angles", 20, 20);  // of the paper's size, not refined yet
+  alone.large = true;
+  write_record(folder.path().string(), alone, nullptr);
+  const std::vector<CellRecord> records = read_records(folder.path().string());
+  ASSERT_EQ(records.size(), 4u);
+  const std::string page = benchmark_page(summarise(records, 20), folder.path().string());
+  EXPECT_NE(page.find("4LW4, per-shell"), std::string::npos);
+  EXPECT_EQ(page.find("4LW4, cw-red"), std::string::npos);
+  EXPECT_EQ(page.find("at the paper's own size"), std::string::npos);
+  EXPECT_NE(page.find("3H11, SNR 0.1"), std::string::npos) << "the tables have it";
+}
+
 TEST(Report, IsMadeOfStoredRecordsAlone) {
   const TemporaryFolder folder;
   const std::string results = folder.path().string();
