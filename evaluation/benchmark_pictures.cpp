@@ -46,6 +46,7 @@ std::optional<Map> truth_of(const CellRecord& r, const std::string& results) {
 /// The truth multiplied by a curve over its shells, as in the paper's figure 4.
 Map filtered(const Map& map, const std::vector<double>& curve) {
   std::vector<float> factors;
+  factors.reserve(curve.size());
   for (const double value : curve) factors.push_back(static_cast<float>(std::max(0.0, value)));
   return multiply_shells(map, factors);
 }
