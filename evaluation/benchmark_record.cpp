@@ -12,7 +12,6 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/sha256.hpp"
-#include "core/fourier/shells.hpp"
 #include "evaluation/compressed_map.hpp"
 
 namespace fs = std::filesystem;
@@ -162,7 +161,7 @@ bool rescore(CellRecord& record, const std::string& truth, double padding) {
   if (record.map_scale <= 0) return false;
   MapScore& map = record.score.final_map;
   map.fsc = fsc_without_mask(read_compressed_map(record.map_path()), read_compressed_map(truth), padding);
-  map.resolution = shell_resolution(crossing_shell(map.fsc, 0.5), record.score.box, record.score.pixel_size);
+  map.resolution = resolution_at(map.fsc, 0.5, record.score.box, record.score.pixel_size);
   write_text_atomically(record.path, record_json(record));
   return true;
 }

@@ -14,7 +14,6 @@
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
-#include "core/fourier/shells.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/compressed_map.hpp"
 #include "evaluation/raw_maps.hpp"
@@ -125,8 +124,7 @@ RefinementScore score_known_angles(const DataSet& data, const Truth& truth, cons
   score.final_map = score_map(final_map, truth, kAnglesPadding);
   score.raw = score.angles_found = score.final_map;
   score.final_half_fsc = fsc_without_mask(reconstruct("half1.mrc", 1), reconstruct("half2.mrc", 2), kAnglesPadding);
-  score.final_half_map_resolution =
-      shell_resolution(crossing_shell(score.final_half_fsc, 0.143), score.box, score.pixel_size);
+  score.final_half_map_resolution = resolution_at(score.final_half_fsc, 0.143, score.box, score.pixel_size);
   score.angle_share_within_10 = 1;
   score.angle_histogram = share_per_2_degrees({0});
   return score;

@@ -94,12 +94,9 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
     }
   table.caption =
       "To truth: FSC 0.5 of the final map, without a mask (before RELION's division by sinc^2, which its half-map FSC "
-      "does not see either); half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that "
-      "lies "
-      "beyond the final map's FSC 0.5 to the truth, both without a mask; denoised: the map that the denoiser's last "
-      "pass makes, which of a converged "
-      "refinement "
-      "is not the final one; lambda: the largest of all iterations.";
+      "does not see either); half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that lies beyond "
+      "the final map's FSC 0.5 to the truth, both without a mask; denoised: the map that the denoiser's last pass "
+      "makes, which of a converged refinement is not the final one; lambda: the largest of all iterations.";
   return table;
 }
 
@@ -133,11 +130,9 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
   }
   table.caption = fmt::format(
       "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "
-      "plain's "
-      "resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the denoiser's "
-      "last pass. Larger angular error: of the counting data sets, by the "
-      "median, "
-      "beyond twice its spread over seeds where that is known. Inflation: all data sets that both refined.",
+      "plain's resolution in the mask over this one's, minus 1; denoised: over that of this one's map after the "
+      "denoiser's last pass. Larger angular error: of the counting data sets, by the median, beyond twice its spread "
+      "over seeds where that is known. Inflation: all data sets that both refined.",
       summary.hopeless);
   return table;
 }

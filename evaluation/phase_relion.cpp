@@ -17,6 +17,7 @@
 #include "core/fourier/shells.hpp"
 #include "evaluation/phase_score.hpp"
 #include "evaluation/process.hpp"
+#include "evaluation/raw_maps.hpp"
 #include "simulation/imager.hpp"
 
 namespace cryored {
@@ -212,14 +213,13 @@ void write_raw_poses(const std::string& refined_star, const std::string& raw_sta
 
 bool reconstruct_raw(const std::string& star, const std::string& folder, const std::string& name, const Truth& truth,
                      RawMapScore& score, const std::function<bool()>& cancelled) {
-  constexpr int padding = 2;
   std::vector<Map> maps;
   for (const int half : {0, 1, 2}) {
     const std::string file = (fs::path(folder) / (name + (half ? fmt::format("_half{}", half) : "") + ".mrc")).string();
     if (!fs::exists(file)) {
       const std::string unfinished = file.substr(0, file.size() - 4) + "_unfinished.mrc";
       std::vector<std::string> words = {"relion_reconstruct", "--i",   star,    "--o",
-                                        unfinished,           "--ctf", "--pad", std::to_string(padding)};
+                                        unfinished,           "--ctf", "--pad", std::to_string(kAnglesPadding)};
       if (half) {
         words.push_back("--subset");
         words.push_back(std::to_string(half));
@@ -229,9 +229,9 @@ bool reconstruct_raw(const std::string& star, const std::string& folder, const s
     }
     maps.push_back(read_mrc(file));
   }
-  score.map = score_map(maps[0], truth, padding);
-  score.half_map_resolution = shell_resolution(crossing_shell(fsc_without_mask(maps[1], maps[2], padding), 0.143),
-                                               truth.map.nx, truth.pixel_size);
+  score.map = score_map(maps[0], truth, kAnglesPadding);
+  const std::vector<double> halves = fsc_without_mask(maps[1], maps[2], kAnglesPadding);
+  score.half_map_resolution = resolution_at(halves, 0.143, truth.map.nx, truth.pixel_size);
   return true;
 }
 

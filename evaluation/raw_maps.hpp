@@ -8,6 +8,7 @@
 
 namespace cryored {
 
+/// Of every relion_reconstruct with orientations that are given.
 inline constexpr int kAnglesPadding = 2;
 
 /// (B1 + B2) / (K1 + K2), cryored's own reconstruction with RELION's gridding correction and no prior, from what RELION

@@ -26,10 +26,6 @@ Map product(const Map& a, const Map& b) {
   return out;
 }
 
-double resolution_at(const std::vector<double>& curve, double threshold, std::size_t box, double pixel_size) {
-  return shell_resolution(crossing_shell(curve, threshold), box, pixel_size);
-}
-
 ReconstructionNote read_note(const std::string& path) {
   ReconstructionNote note;
   std::ifstream file(path);
@@ -56,6 +52,10 @@ ReconstructionNote read_note(const std::string& path) {
 }
 
 }  // namespace
+
+double resolution_at(const std::vector<double>& curve, double threshold, std::size_t box, double pixel_size) {
+  return shell_resolution(crossing_shell(curve, threshold), box, pixel_size);
+}
 
 Map mean_of(const Map& a, const Map& b) {
   Map out(a.nx, a.ny, a.nz);

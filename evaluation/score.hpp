@@ -84,6 +84,9 @@ Truth other_hand(const Truth& truth);
 
 Map mean_of(const Map& a, const Map& b);
 
+/// A, at the first crossing of `threshold`: crossing_shell(), shell_resolution().
+double resolution_at(const std::vector<double>& curve, double threshold, std::size_t box, double pixel_size);
+
 /// FSC of two maps of equal size without a mask, as MapScore has it.
 std::vector<double> fsc_without_mask(const Map& a, const Map& b, double padding);
 

@@ -231,15 +231,14 @@ Command evaluate_one_pass_command() {
   spec.arguments = "[STAR...]";
   spec.summary = "What one pass of the denoiser does to RELION's unregularised half-maps";
   spec.details =
-      "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them."
-      " FSC to the true map with --truth; or --refinements names the output folder of cryored evaluate refine, "
-      "whose half-maps and truths are found in it. With neither, on your own data, FSC to the unregularised map of "
-      "the other half, which lies beside: limit is what a perfect map would reach there (root of the FSC between "
-      "the halves), and the first line says how much of it the output reaches (mean of after / limit over the "
-      "shells with a half-map FSC from 0.143 to 0.9). Below 0.8 particles were badly aligned wherever it was measured "
-      "(docs/guard.md). "
-      "The shells are those from 15 A to the cut (current size / 2). scale is the factor for"
-      " the output with which it errs least: below 1 the denoiser believes too much.";
+      "STAR are the files that RELION wrote for --external_reconstruct; their MRC files are looked for beside them. "
+      "FSC to the true map with --truth; or --refinements names the output folder of cryored evaluate refine, whose "
+      "half-maps and truths are found in it. With neither, on your own data, FSC to the unregularised map of the other "
+      "half, which lies beside: limit is what a perfect map would reach there (root of the FSC between the halves), "
+      "and the first line says how much of it the output reaches (mean of after / limit over the shells with a "
+      "half-map FSC from 0.143 to 0.9). Below 0.8 particles were badly aligned wherever it was measured "
+      "(docs/guard.md). The shells are those from 15 A to the cut (current size / 2). scale is the factor for the "
+      "output with which it errs least: below 1 the denoiser believes too much.";
   spec.maximum_arguments = 10000;
   spec.options = {tool_option("truth", path, "MAP", "",
                               "true map of the STAR files: same box, frame and pixel size; without it the other half"),
