@@ -3,65 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <sstream>
-#include <thread>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/shells.hpp"
 #include "evaluation/phase_score.hpp"
-#include "evaluation/process.hpp"
+#include "evaluation/program.hpp"
 #include "evaluation/raw_maps.hpp"
+#include "evaluation/relion_files.hpp"
 #include "simulation/imager.hpp"
 
 namespace cryored {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string last_lines(const std::string& path, std::size_t count) {
-  std::ifstream file(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);)
-    if (line.find_first_not_of(" \t\r") != std::string::npos) lines.push_back(line.substr(line.rfind('\r') + 1));
-  std::string out;
-  for (std::size_t i = lines.size() > count ? lines.size() - count : 0; i < lines.size(); ++i) out += "\n  " + lines[i];
-  return out;
-}
-
-/// Runs a program of RELION's to its end; false when cancelled.
-bool run_program_in(const std::vector<std::string>& words, const std::string& folder, const std::string& log,
-                    const std::function<void(const std::string&)>& report, const std::function<bool()>& cancelled) {
-  fs::create_directories(folder);
-  ChildProcess child(words, folder, log, {{"OMP_NUM_THREADS", "1"}});
-  while (!child.poll()) {
-    if (cancelled && cancelled()) {
-      child.stop();
-      return false;
-    }
-    if (report) {
-      std::ifstream file(log);
-      file.seekg(0, std::ios::end);
-      const auto end = static_cast<std::streamoff>(file.tellg());
-      file.seekg(std::max<std::streamoff>(0, end - 32768));
-      std::ostringstream text;
-      text << file.rdbuf();
-      const LogProgress p = parse_log(text.str());
-      report(p.iteration > 0 ? fmt::format("iteration {}, {}", p.iteration, p.phase) : std::string("starting"));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  }
-  if (*child.poll() != 0)
-    throw SystemError({log, words[0], fmt::format("exit status {}", *child.poll()), "0",
-                       "see the end of the log:" + last_lines(log, 15)});
-  return true;
-}
 
 std::string iteration_root(const std::string& folder, int iteration) {
   return (fs::path(folder) / fmt::format("run_it{:03}", iteration)).string();
@@ -118,7 +78,11 @@ bool run_class2d(const PhaseVariant& variant, const Class2dOptions& o, const std
   add("--j", std::to_string(o.threads));
   add("--random_seed", std::to_string(o.random_seed));
   words.insert(words.end(), variant.options.begin(), variant.options.end());
-  return run_program_in(words, folder, (fs::path(folder) / "relion.log").string(), report, cancelled);
+  const auto tell = [&report](const std::string& tail) {
+    const LogProgress p = parse_log(tail);
+    if (report) report(p.iteration > 0 ? fmt::format("iteration {}, {}", p.iteration, p.phase) : "starting");
+  };
+  return run_program(words, folder, (fs::path(folder) / "relion.log").string(), tell, cancelled);
 }
 
 Class2dScore score_class2d(const std::string& folder, int iteration, const PhaseVariant& variant, const Truth& truth) {
@@ -218,13 +182,7 @@ bool reconstruct_raw(const std::string& star, const std::string& folder, const s
     const std::string file = (fs::path(folder) / (name + (half ? fmt::format("_half{}", half) : "") + ".mrc")).string();
     if (!fs::exists(file)) {
       const std::string unfinished = file.substr(0, file.size() - 4) + "_unfinished.mrc";
-      std::vector<std::string> words = {"relion_reconstruct", "--i",   star,    "--o",
-                                        unfinished,           "--ctf", "--pad", std::to_string(kAnglesPadding)};
-      if (half) {
-        words.push_back("--subset");
-        words.push_back(std::to_string(half));
-      }
-      if (!run_program_in(words, folder, (fs::path(folder) / (name + ".log")).string(), {}, cancelled)) return false;
+      if (!run_relion_reconstruct(star, unfinished, true, half, cancelled)) return false;
       fs::rename(unfinished, file);
     }
     maps.push_back(read_mrc(file));

@@ -1,11 +1,7 @@
 #include "evaluation/raw_maps.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
 #include <vector>
 
 #include "core/base/error.hpp"
@@ -13,25 +9,13 @@
 #include "core/formats/mrc.hpp"
 #include "core/reconstruct/red.hpp"
 #include "core/reconstruct/request.hpp"
-#include "evaluation/process.hpp"
+#include "evaluation/program.hpp"
 #include "evaluation/relion_files.hpp"
 #include "evaluation/score.hpp"
 
 namespace fs = std::filesystem;
 
 namespace cryored {
-namespace {
-
-std::string end_of(const std::string& path, std::size_t bytes) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  const std::string all = text.str();
-  return all.size() > bytes ? all.substr(all.size() - bytes) : all;
-}
-
-}  // namespace
-
 Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
   ReconstructRequest first = read_request_beside(star_half1);
   const ReconstructRequest second = read_request_beside(star_half2);
@@ -77,19 +61,22 @@ std::optional<Map> joined_raw(const std::string& folder) {
   return {};
 }
 
-Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset) {
+bool run_relion_reconstruct(const std::string& star, const std::string& output, bool ctf, int subset,
+                            const std::function<bool()>& cancelled) {
   const fs::path out = fs::absolute(output);
   std::vector<std::string> words = {"relion_reconstruct", "--i",   fs::absolute(star).string(),   "--o",
                                     out.string(),         "--pad", std::to_string(kAnglesPadding)};
   if (ctf) words.push_back("--ctf");
   if (subset > 0) words.insert(words.end(), {"--subset", std::to_string(subset)});
   const std::string log = out.string() + ".log";
-  ChildProcess child(words, out.parent_path().string(), log, {{"OMP_NUM_THREADS", "1"}});
-  while (!child.poll()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  if (*child.poll() != 0 || !fs::exists(out))
-    throw SystemError({log, "relion_reconstruct", "exit status " + std::to_string(*child.poll()), "0 and a map",
-                       "see the end of the log:\n" + end_of(log, 2000)});
-  return read_mrc(out.string());
+  if (!run_program(words, out.parent_path().string(), log, {}, cancelled)) return false;
+  if (!fs::exists(out)) throw SystemError({log, "relion_reconstruct", "no " + out.string(), "a map", "see that log"});
+  return true;
+}
+
+Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset) {
+  run_relion_reconstruct(star, output, ctf, subset, {});
+  return read_mrc(output);
 }
 
 }  // namespace cryored

@@ -1,6 +1,7 @@
 #pragma once
 // Maps without prior, mask or denoiser: from RELION's B and K, or reconstructed anew from orientations.
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,8 +22,12 @@ std::optional<Map> joined_raw(const std::string& folder);
 Map joined_raw(const std::string& star_half1, const std::string& star_half2);
 
 /// relion_reconstruct of the particles of `star` with the orientations in it, padding kAnglesPadding, no prior;
-/// `subset` 1 or 2 takes one half, 0 all. Writes `<output>` and `<output>.log`. Throws SystemError with the end of the
-/// log.
+/// `subset` 1 or 2 takes one half, 0 all. Writes `<output>` and `<output>.log`. False when cancelled. Throws
+/// SystemError with the end of the log.
+bool run_relion_reconstruct(const std::string& star, const std::string& output, bool ctf, int subset,
+                            const std::function<bool()>& cancelled);
+
+/// The same, and reads the map.
 Map reconstruct_with_angles(const std::string& star, const std::string& output, bool ctf, int subset = 0);
 
 }  // namespace cryored

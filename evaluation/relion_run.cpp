@@ -15,6 +15,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "evaluation/process.hpp"
+#include "evaluation/program.hpp"
 
 namespace fs = std::filesystem;
 
@@ -48,43 +49,6 @@ void write_timeline(const std::string& folder, const Timeline& timeline) {
                      {"iterations", iterations}};
   write_text_atomically(timeline_path(folder), json.dump(2) + "\n");
 }
-
-/// The text that was appended to a growing file since the last call, kept from `limit` bytes back.
-class LogTail {
- public:
-  explicit LogTail(std::string path, std::streamoff from) : path_(std::move(path)), position_(from) {}
-  const std::string& update() {
-    std::ifstream file(path_, std::ios::binary);
-    file.seekg(position_);
-    std::ostringstream text;
-    text << file.rdbuf();
-    const std::string fresh = text.str();
-    position_ += static_cast<std::streamoff>(fresh.size());
-    tail_ += fresh;
-    // A phase's progress bar is some 4 KB; one marker before it is all that is needed.
-    if (tail_.size() > 65536) tail_.erase(0, tail_.size() - 32768);
-    return tail_;
-  }
-  /// The last lines without progress bars, for an error message.
-  std::string last_lines(std::size_t count) {
-    std::vector<std::string> lines;
-    std::string text = update();
-    std::replace(text.begin(), text.end(), '\r', '\n');
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-      if (line.find_first_not_of(" \t") != std::string::npos && line.find("~~(,_,") == std::string::npos)
-        lines.push_back(line);
-    std::string out;
-    for (std::size_t i = lines.size() > count ? lines.size() - count : 0; i < lines.size(); ++i)
-      out += "\n  " + lines[i];
-    return out;
-  }
-
- private:
-  std::string path_;
-  std::streamoff position_;
-  std::string tail_;
-};
 
 /// Seconds until the stop rule ends the job at the latest, from the pace so far.
 std::optional<double> time_left(const RelionOptions& options, const Timeline& timeline, const LogProgress& log,
@@ -226,8 +190,6 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
                                                       {"OMP_NUM_THREADS", "1"}};
     if (!job.external.empty()) environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = job.external;
     const std::string log_path = (fs::path(job.folder) / "relion.log").string();
-    std::error_code none;
-    const auto log_start = fs::exists(log_path) ? static_cast<std::streamoff>(fs::file_size(log_path, none)) : 0;
     for (const char* needed : {"relion_refine_mpi"})
       if (find_program(needed).empty())
         throw SystemError(
@@ -237,7 +199,7 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     write_timeline(job.folder, timeline);
     const auto start = Clock::now();
     const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
-    LogTail log(log_path, log_start);
+    LogTail log(log_path, LogTail::end_of(log_path));
     ChildProcess child(relion_command(job, from), job.folder, log_path, environment);
     auto iteration_start = start;
     std::optional<RunEnd> stopped;
