@@ -27,9 +27,7 @@ Map read_finite_map(const std::string& path, MrcHeader& header, bool allow_image
 
 double input_pixel_size(const Settings& settings, const MrcHeader& header, const std::string& path) {
   if (const auto given = settings.optional_number("pixel-size")) return *given;
-  if (header.pixel_size > 0) return header.pixel_size;
-  throw InputError(
-      Problem{path, "header word cella (pixel size)", "0", "a positive pixel size in A", "give --pixel-size"});
+  return required_pixel_size(header, path);
 }
 
 }  // namespace cryored

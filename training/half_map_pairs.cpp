@@ -74,9 +74,7 @@ std::vector<TrainingPair> half_map_pairs(const HalfMapFiles& files, const PairOp
           Problem{path, "dimensions",
                   std::to_string(maps[h].nx) + " x " + std::to_string(maps[h].ny) + " x " + std::to_string(maps[h].nz),
                   "a cube, the same for both half-maps", "give the half-maps of one reconstruction"});
-    if (!(headers[h].pixel_size > 0))
-      throw InputError(Problem{path, "header word cella (pixel size)", "0", "a positive pixel size in A",
-                               "write it into the header"});
+    required_pixel_size(headers[h], path);
     for (const float v : maps[h].data)
       if (!std::isfinite(v))
         throw InputError(Problem{path, "densities", "NaN or Inf", "finite ones", "write the map again"});

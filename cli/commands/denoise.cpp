@@ -32,7 +32,7 @@ int run(const Settings& settings) {
   LazyDenoiser denoiser(weights_in_force(settings), denoiser_options(settings, threads));
   ResampleBoxes boxes;
   const Map out = denoise_map(denoiser, map, pixel_size, boxes);
-  write_mrc(output, out, pixel_size);
+  write_mrc(output, out, pixel_size, MrcMode::float32, false, header.placement);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::string device = denoiser.loaded()->device_text();
   const auto& pass = denoiser.loaded()->last_pass();

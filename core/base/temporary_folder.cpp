@@ -11,9 +11,13 @@
 namespace cryored {
 
 TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "cryored-XXXXXX").string();
+  // std::filesystem::temp_directory_path() says neither which folder nor why.
+  const char* named = std::getenv("TMPDIR");
+  const std::filesystem::path folder = named && *named ? named : "/tmp";
+  std::string pattern = (folder / "cryored-XXXXXX").string();
   if (!mkdtemp(pattern.data()))
-    throw SystemError({pattern, "", std::strerror(errno), "a folder for temporary files", "set TMPDIR to another one"});
+    throw SystemError({folder.string(), named && *named ? "TMPDIR" : "", std::strerror(errno),
+                       "a folder for temporary files that can be written", "set TMPDIR to another one"});
   path_ = pattern;
 }
 

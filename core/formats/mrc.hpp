@@ -13,6 +13,15 @@
 
 namespace cryored {
 
+/// Where a map lies in the space of a model: kept by what changes densities only.
+struct MrcPlacement {
+  std::array<std::int32_t, 3> start{};  ///< nxstart, nystart, nzstart, voxels
+  std::array<float, 3> origin{};        ///< A
+};
+
+/// Pixel sizes that are believed, A.
+inline constexpr double kLeastPixelSize = 0.01, kMostPixelSize = 1000;
+
 struct MrcHeader {
   std::size_t nx = 0, ny = 0, nz = 0;
   int mode = 2;
@@ -21,8 +30,8 @@ struct MrcHeader {
   bool swapped = false;   ///< file byte order differs from this machine's
   std::uint64_t data_offset = 1024;
   std::uint64_t data_bytes = 0;
-  std::array<float, 3> origin{};  ///< A
-  bool unsigned_bytes = false;    ///< mode 0 written by IMOD without its "signed" flag
+  MrcPlacement placement;
+  bool unsigned_bytes = false;  ///< mode 0 written by IMOD without its "signed" flag
 };
 
 /// Parses and checks the first 1024 bytes of a file of `file_size` bytes; the map is taken
@@ -60,13 +69,16 @@ class MrcFile {
 };
 
 MrcHeader read_mrc_header(const std::string& path);
+/// The header's pixel size. Throws InputError naming `path` where it says none, or one outside kLeastPixelSize to
+/// kMostPixelSize.
+double required_pixel_size(const MrcHeader& header, const std::string& path);
 Map read_mrc(const std::string& path, MrcHeader* header = nullptr);
 
 /// Writes atomically, with min, max, mean, rms in the header. `pixel_size` in A; 0 writes
 /// an unknown cell. float16 rounds to nearest even and throws InputError for a finite value
 /// beyond 65504. Throws SystemError when the file cannot be written.
 void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode = MrcMode::float32,
-               bool is_stack = false);
+               bool is_stack = false, const MrcPlacement& placement = {});
 
 /// Statistics of a header, gathered piece by piece.
 struct MrcStatistics {

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 
 #include "core/base/error.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "only little-endian machines are supported");
 
-enum Word { kNx = 0, kNy, kNz, kMode, kMx = 7, kCellX = 10, kMapC = 16, kIspg = 22, kNsymbt = 23 };
+enum Word { kNx = 0, kNy, kNz, kMode, kStart = 4, kMx = 7, kCellX = 10, kMapC = 16, kIspg = 22, kNsymbt = 23 };
 constexpr int kImodStamp = 38, kImodFlags = 39, kOrigin = 49;
 constexpr std::size_t kMachineStampByte = 212;
 
@@ -127,10 +128,23 @@ MrcHeader parse_mrc_header(const unsigned char* bytes, std::uint64_t file_size, 
   const double cell = raw.real(kCellX);
   if (mx > 0 && std::isfinite(cell) && cell > 0) header.pixel_size = cell / mx;
   header.is_stack = raw.integer(kIspg) == 0;
-  for (int axis = 0; axis < 3; ++axis) header.origin[static_cast<std::size_t>(axis)] = raw.real(kOrigin + axis);
+  for (int axis = 0; axis < 3; ++axis) {
+    const float origin = raw.real(kOrigin + axis);
+    header.placement.start[static_cast<std::size_t>(axis)] = raw.integer(kStart + axis);
+    if (std::isfinite(origin)) header.placement.origin[static_cast<std::size_t>(axis)] = origin;
+  }
   // IMOD stamps its files; before MRC2014 its bytes were unsigned, and a flag says which.
   header.unsigned_bytes = header.mode == 0 && raw.integer(kImodStamp) == 1146047817 && (raw.word(kImodFlags) & 1u) == 0;
   return header;
+}
+
+double required_pixel_size(const MrcHeader& header, const std::string& path) {
+  // Files that say nothing have zeros there.
+  if (header.pixel_size >= kLeastPixelSize && header.pixel_size <= kMostPixelSize) return header.pixel_size;
+  char found[32];
+  std::snprintf(found, sizeof found, "%g", header.pixel_size);
+  throw InputError(Problem{path, "MRC header cella (words 11-13) divided by mx (pixel size)", found, "0.01 to 1000 A",
+                           "write the pixel size into the header, or give --pixel-size where there is one"});
 }
 
 }  // namespace cryored

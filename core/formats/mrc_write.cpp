@@ -26,6 +26,7 @@ struct Geometry {
   double pixel_size;
   MrcMode mode;
   bool is_stack;
+  MrcPlacement placement = {};
 };
 
 void check(const std::string& path, const Geometry& g) {
@@ -45,7 +46,10 @@ void build_header(unsigned char* header, const Geometry& g, const MrcStatistics&
   for (int axis = 0; axis < 3; ++axis) {
     const auto n = static_cast<std::int32_t>(sizes[axis]);
     const std::int32_t sampling = axis == 2 && g.is_stack ? 1 : n;  // MRC2014: mz = 1 for stacks of images
+    const auto a = static_cast<std::size_t>(axis);
     put(header, axis, n);
+    put(header, 4 + axis, g.placement.start[a]);
+    put(header, 49 + axis, g.placement.origin[a]);
     put(header, 7 + axis, sampling);
     put(header, 10 + axis, static_cast<float>(g.pixel_size * sampling));
     put(header, 13 + axis, 90.0f);
@@ -152,8 +156,9 @@ std::array<unsigned char, 1024> mrc_stack_header(const std::string& path, std::s
   return header;
 }
 
-void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode, bool is_stack) {
-  const Geometry g{map.nx, map.ny, map.nz, pixel_size, mode, is_stack};
+void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode, bool is_stack,
+               const MrcPlacement& placement) {
+  const Geometry g{map.nx, map.ny, map.nz, pixel_size, mode, is_stack, placement};
   check(path, g);
   MrcStatistics statistics;
   for (std::size_t z = 0; z < map.nz; ++z) statistics.add(map.data.data() + z * map.nx * map.ny, map.nx * map.ny);

@@ -199,8 +199,6 @@ void StarTable::set(std::size_t row, std::string_view label, std::string_view va
   cells_[row * labels.size() + col] = store(value);
 }
 
-void StarTable::reserve(std::size_t rows) { cells_.reserve(rows * labels.size()); }
-
 void StarTable::keep_rows(const std::vector<std::size_t>& kept) {
   const std::size_t columns = labels.size();
   std::vector<Cell> cells;

@@ -58,7 +58,6 @@ class StarTable {
   void remove_column(std::string_view label);           ///< no effect when absent
   void add_row(const std::vector<std::string>& cells);  ///< one cell per label, in label order
   void set(std::size_t row, std::string_view label, std::string_view value);
-  void reserve(std::size_t rows);
   /// Keeps the rows given by index, in that order (may repeat): selections and subsets.
   void keep_rows(const std::vector<std::size_t>& rows);
 
@@ -105,8 +104,6 @@ StarFile read_star(const std::string& path);
 StarFile parse_star(std::string_view text, const std::string& path_for_messages);
 
 /// Layout of RELION: comment, data_, labels numbered, cells right-aligned to 12.
-/// Throws InputError for a value that STAR cannot hold (a line that begins with ';' in a
-/// text block, a NUL byte).
 std::string format_star(const StarFile& star);
 /// Atomic.
 void write_star(const std::string& path, const StarFile& star);

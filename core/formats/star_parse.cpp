@@ -215,7 +215,7 @@ class StarParser {
     const auto line = static_cast<std::size_t>(find_line_end(at_) - at_) + 1;
     const auto rest = static_cast<std::size_t>(end_ - at_);
     // Only a guess from the first row; never more than one cell per two bytes.
-    table().cells_.reserve(std::min(rest / line + 1, rest / 2 + 1) * table().labels.size());
+    table().cells_.reserve(std::min((rest / line + 1) * table().labels.size(), rest / 2 + 1));
   }
 
   /// A row may go on over lines, but a line that ends one row must not begin the next:

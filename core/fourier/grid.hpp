@@ -40,13 +40,24 @@ struct Grid {
 
   Grid() = default;
   /// Elements are uninitialised; use fill() where zeros are needed.
-  Grid(std::size_t x, std::size_t y, std::size_t z) : nx(x), ny(y), nz(z), data(x * y * z) {}
+  /// Throws std::bad_alloc for sizes that no memory holds.
+  Grid(std::size_t x, std::size_t y, std::size_t z) : nx(x), ny(y), nz(z), data(product(x, y, z)) {}
 
   std::size_t size() const { return data.size(); }
   std::size_t index(std::size_t x, std::size_t y, std::size_t z) const { return (z * ny + y) * nx + x; }
   T& operator()(std::size_t x, std::size_t y, std::size_t z) { return data[index(x, y, z)]; }
   const T& operator()(std::size_t x, std::size_t y, std::size_t z) const { return data[index(x, y, z)]; }
   void fill(T value) { data.assign(data.size(), value); }
+
+ private:
+  static std::size_t product(std::size_t x, std::size_t y, std::size_t z) {
+    std::size_t plane = 0, all = 0;
+    // A product that wraps around would be memory that is too small.
+    if (__builtin_mul_overflow(x, y, &plane) || __builtin_mul_overflow(plane, z, &all) ||
+        all > static_cast<std::size_t>(-1) / sizeof(T) / 2)
+      throw std::bad_array_new_length();
+    return all;
+  }
 };
 
 /// Real-space density, cubic N^3 (or N^2 with nz = 1); the origin of the

@@ -213,10 +213,13 @@ ResampleBoxes resample_boxes(std::size_t box, double from_voxel, double to_voxel
   const double ratio = from_voxel / to_voxel;
   ResampleBoxes best;
   double best_cost = std::numeric_limits<double>::infinity();
+  // 275 GB of densities: a pixel size that asks for more is wrong.
+  const std::size_t largest = std::max<std::size_t>(4096, 2 * first);
   // Some pair fits soon, at the latest where a step of two voxels is 0.2 % of the box.
   const std::size_t limit = first + 2 * static_cast<std::size_t>(1000 / std::min(ratio, 1.0));
   for (std::size_t padded = first; padded <= 2 * first || (best.padded == 0 && padded <= limit); padded += 2) {
     const double exact = static_cast<double>(padded) * ratio;
+    if (padded > largest || exact > static_cast<double>(largest)) break;
     const auto resampled = 2 * static_cast<std::size_t>(std::max(1L, std::lround(exact / 2)));
     const double error = std::abs(exact / static_cast<double>(resampled) - 1);
     if (error > 1e-3) continue;
@@ -232,7 +235,8 @@ ResampleBoxes resample_boxes(std::size_t box, double from_voxel, double to_voxel
   throw InputError(
       Problem{"resampling", "voxel size ratio",
               std::to_string(from_voxel) + " A to " + std::to_string(to_voxel) + " A at box " + std::to_string(box),
-              "a ratio that two even boxes meet within 0.1 %", "check the pixel size of the map"});
+              "a ratio that two even boxes of " + std::to_string(largest) + " at most meet within 0.1 %",
+              "check the pixel size of the map"});
 }
 
 Resampled resample(const Map& map, double from_voxel, double to_voxel) {

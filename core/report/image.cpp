@@ -73,9 +73,13 @@ GreyImage slice_image(const Map& map, SliceAxis axis, std::size_t index, const G
     const Tap& v = up[image.height - 1 - j];
     for (std::size_t i = 0; i < image.width; ++i) {
       const Tap& h = across[i];
-      const double lower = (1 - h.weight) * voxel(h.first, v.first) + h.weight * voxel(h.second, v.first);
-      const double upper = (1 - h.weight) * voxel(h.first, v.second) + h.weight * voxel(h.second, v.second);
-      const double grey = ((1 - v.weight) * lower + v.weight * upper - window.black) * gain;
+      // A neighbour of weight 0 has no say, even where it is not finite.
+      const auto between = [](double weight, double first, double second) {
+        return weight == 0 ? first : (1 - weight) * first + weight * second;
+      };
+      const double lower = between(h.weight, voxel(h.first, v.first), voxel(h.second, v.first));
+      const double upper = between(h.weight, voxel(h.first, v.second), voxel(h.second, v.second));
+      const double grey = (between(v.weight, lower, upper) - window.black) * gain;
       image.pixels[j * image.width + i] =
           std::isfinite(grey) ? static_cast<std::uint8_t>(std::lround(std::clamp(grey, 0.0, 255.0))) : 0;
     }

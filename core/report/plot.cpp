@@ -38,11 +38,13 @@ struct Range {
     low = std::min(low, v);
     high = std::max(high, v);
   }
-  /// An empty or single-valued range is widened so that there is something to draw on.
+  /// An empty range, or one of values that are equal but for rounding, is widened so that there is something to draw
+  /// on.
   void open() {
     if (!(low <= high)) low = 0, high = 1;
-    if (low == high) {
-      const double margin = low == 0 ? 1 : std::abs(low) * 0.1;
+    const double size = std::max(std::abs(low), std::abs(high));
+    if (high - low <= 1e-9 * size) {
+      const double margin = size == 0 ? 1 : size * 0.1;
       low -= margin;
       high += margin;
     }
@@ -153,7 +155,8 @@ std::vector<double> round_ticks(double low, double high, int most) {
       const double step = factor * power;
       const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
       if (last - first + 1 > most) continue;
-      for (double i = first; i <= last; ++i) ticks.push_back(i == 0 ? 0.0 : i * step);
+      // Counted, since beyond 2^53 first + 1 is first.
+      for (int i = 0; i <= static_cast<int>(last - first); ++i) ticks.push_back((first + i) * step + 0.0);
       return ticks;
     }
   }

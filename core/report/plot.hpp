@@ -30,7 +30,7 @@ struct PlotOptions {
   /// x is spatial frequency in 1/A; ticks stand where 1/x is a round resolution and read in A.
   bool resolution_axis = false;
   bool whole_x = false;                              ///< x counts something: ticks at whole numbers only
-  std::optional<double> x_min, x_max, y_min, y_max;  ///< else taken from the data, rounded outwards
+  std::optional<double> x_min, x_max, y_min, y_max;  ///< else the data's, y with 5 % of room
   std::vector<PlotThreshold> thresholds;
   int width = 640, height = 360;  ///< of the drawing, in px; it scales with the page
 };

@@ -55,6 +55,16 @@ TEST_P(AtomicFileNaming, LeavesNothingWithoutCommit) {
 INSTANTIATE_TEST_SUITE_P(Both, AtomicFileNaming,
                          ::testing::Values(AtomicFile::Naming::at_the_end, AtomicFile::Naming::from_the_start));
 
+TEST(TemporaryFolder, NamesTheVariableWhenItsFolderIsMissing) {
+  const char* before = std::getenv("TMPDIR");
+  const std::string kept = before ? before : "";
+  setenv("TMPDIR", "/scratch of another node", 1);
+  const std::string message = message_of<SystemError>([] { TemporaryFolder folder; });
+  before ? setenv("TMPDIR", kept.c_str(), 1) : unsetenv("TMPDIR");
+  for (const char* part : {"/scratch of another node", "TMPDIR", "No such file"})
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
 TEST(AtomicFile, LargeFilesInOddPieces) {
   const TempFolder folder;  // 40 MB: pieces of it are sent to the disk while the rest is written
   std::vector<std::uint32_t> values(10'000'000);

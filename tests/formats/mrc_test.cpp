@@ -152,6 +152,27 @@ TEST(Mrc, Float32RoundTripIsExact) {
   EXPECT_EQ(file.float_data()[59], map.data[59]);
 }
 
+TEST(Mrc, PlacementIsKept) {
+  const TempFolder folder;
+  const MrcPlacement placement{{5, -6, 7}, {10, 20.5f, -30}};
+  write_mrc(folder / "m.mrc", random_map(5, 4, 3), 1.25, MrcMode::float32, false, placement);
+  const MrcHeader header = read_mrc_header(folder / "m.mrc");
+  EXPECT_EQ(header.placement.start, placement.start);
+  EXPECT_EQ(header.placement.origin, placement.origin);
+}
+
+TEST(Mrc, PixelSizesBeyondBeliefAreRefused) {
+  MrcHeader header;
+  for (const double wrong : {0.0, 1e-7, 1001.0}) {
+    header.pixel_size = wrong;
+    const std::string message = message_of<InputError>([&] { required_pixel_size(header, "a.mrc"); });
+    EXPECT_NE(message.find("a.mrc"), std::string::npos) << message;
+    EXPECT_NE(message.find("0.01 to 1000 A"), std::string::npos) << message;
+  }
+  header.pixel_size = 1.5;
+  EXPECT_EQ(required_pixel_size(header, "a.mrc"), 1.5);
+}
+
 // gemmi reads and checks what we write: statistics, machine stamp, axis order, cell.
 TEST(Mrc, GemmiReadsWhatWeWrite) {
   const TempFolder folder;

@@ -217,6 +217,12 @@ TEST(Resample, PadsWithTheEdgeLevel) {
   EXPECT_NEAR(result.map(0, 0, 0), 10, 0.02);
 }
 
+TEST(Grid, SizesThatNoMemoryHoldsAreRefused) {
+  const std::size_t large = std::size_t{1} << 32;
+  EXPECT_THROW(Map(large, large, 1), std::bad_alloc);
+  EXPECT_THROW(Map(large, large, large), std::bad_alloc) << "their product is 0 in 64 bits";
+}
+
 TEST(Resample, BoxesMeetTheRatioForAnyBox) {
   for (std::size_t box = 32; box <= 512; box += 13)
     for (double from : {0.52, 0.83, 1.0, 1.34, 2.07, 3.54}) {
@@ -230,6 +236,8 @@ TEST(Resample, BoxesMeetTheRatioForAnyBox) {
     }
   EXPECT_THROW(resample_boxes(64, 0, 1.5), InputError);
   EXPECT_THROW(resample_boxes(64, 1.5, -1), InputError);
+  for (const double wrong : {1e-7, 1e-3, 1e3, 402653184.0, 1e12})
+    EXPECT_THROW(resample_boxes(32, wrong, 2.5), InputError) << wrong;
 }
 
 TEST(Mask, HasItsRadiusAndEdge) {

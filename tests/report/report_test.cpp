@@ -120,6 +120,12 @@ TEST(Ticks, AreRoundAndFew) {
   EXPECT_EQ(round_ticks(-3, 12, 4), (std::vector<double>{0, 5, 10}));
   EXPECT_LE(round_ticks(0.013, 817, 5).size(), 5u);
   EXPECT_TRUE(round_ticks(1, 1, 5).empty());
+  EXPECT_LE(round_ticks(0.3, 0.1 + 0.2, 5).size(), 5u) << "equal but for rounding";
+  EXPECT_LE(round_ticks(1e17, 1e17 + 64, 5).size(), 5u) << "1 is no step there";
+}
+
+TEST(Plot, ValuesThatAreEqualButForRoundingAreDrawn) {
+  EXPECT_LT(line_plot_svg({{"flat", {0, 1, 2}, {0.3, 0.1 + 0.2, 0.3}, {}, -1}}, {}).size(), 10000u);
 }
 
 TEST(Plot, PointsLieWhereTheAxesSay) {
