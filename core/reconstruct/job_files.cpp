@@ -25,9 +25,9 @@ struct JobFile {
 
 enum class Kind { model, optimiser, data, sampling, map };
 
-/// The job's files of one kind up to the request's iteration, the most telling first:
+/// Files of one kind under the request's own name up to its iteration, the most telling first: before this iteration,
 /// same continuation, latest iteration, same half.
-std::vector<JobFile> job_files(const ReconstructRequest& request, Kind kind) {
+std::vector<JobFile> listed_files(const ReconstructRequest& request, Kind kind) {
   std::vector<JobFile> found;
   if (request.iteration < 0) return found;
   const std::filesystem::path root(request.job_root);
@@ -62,10 +62,62 @@ std::vector<JobFile> job_files(const ReconstructRequest& request, Kind kind) {
   }
   const auto rank = [&](const JobFile& f) {
     const int half_rank = f.half == request.half ? 0 : f.half == 0 ? 1 : 2;
-    return std::tuple(!f.same_root, -f.iteration, half_rank, f.class_number == request.class_number ? 0 : 1, f.path);
+    // RELION writes its files of an iteration after the call: those that are there already are of an older run of the
+    // same name, unless somebody calls by hand afterwards.
+    return std::tuple(f.iteration == request.iteration, !f.same_root, -f.iteration, half_rank,
+                      f.class_number == request.class_number ? 0 : 1, f.path);
   };
   std::sort(found.begin(), found.end(), [&](const JobFile& a, const JobFile& b) { return rank(a) < rank(b); });
   return found;
+}
+
+/// The word that follows `option` in the command line that RELION keeps as a comment on top of _optimiser.star; nothing
+/// where it is not there. `is_command` is set where the comment is a command line.
+std::optional<std::string> word_of_command(const StarFile& star, std::string_view option, bool* is_command = nullptr) {
+  if (star.tables.empty()) return std::nullopt;
+  std::istringstream comment(star.tables.front().comment);
+  std::optional<std::string> found;
+  for (std::string word; comment >> word;) {
+    if (word == "--o" && is_command) *is_command = true;
+    if (word == option && comment >> word) found = word;
+  }
+  return found;
+}
+
+/// The job that the request's was continued from under another name, as a request after its last iteration.
+std::optional<ReconstructRequest> job_before(const ReconstructRequest& request) {
+  static const std::regex optimiser("^(.*)_it([0-9]{3,9})_optimiser\\.star$");
+  for (const JobFile& file : listed_files(request, Kind::optimiser)) {
+    try {
+      auto path = word_of_command(read_star(file.path), "--continue");
+      std::smatch part;
+      if (!path || !std::regex_match(*path, part, optimiser)) continue;
+      ReconstructRequest before = request;
+      before.job_root = ((*path)[0] == '/' ? "" : request.root) + part[1].str();
+      before.iteration = std::stoi(part[2].str()) + 1;
+      return before;
+    } catch (const Error&) {
+      continue;  // being written, or damaged
+    }
+  }
+  return std::nullopt;
+}
+
+/// The job's files of one kind, the most telling first. Where none of an earlier iteration is there, those of the job
+/// that this one was continued from.
+std::vector<JobFile> job_files(ReconstructRequest request, Kind kind) {
+  std::vector<JobFile> files = listed_files(request, kind);
+  const int most = 8;  // a chain of jobs that ends in itself ends here
+  for (int i = 0; i < most && (files.empty() || files.front().iteration >= request.iteration); ++i) {
+    auto before = job_before(request);
+    if (!before) break;
+    request = std::move(*before);
+    std::vector<JobFile> older = listed_files(request, kind);
+    std::erase_if(older, [&](const JobFile& f) { return f.iteration >= request.iteration; });
+    older.insert(older.end(), std::make_move_iterator(files.begin()), std::make_move_iterator(files.end()));
+    files = std::move(older);
+  }
+  return files;
 }
 
 /// Runs `use` on the STAR files in order until it returns a value. A file that cannot be read
@@ -115,20 +167,13 @@ std::string in_upper_case(std::string text) {
   return text;
 }
 
-/// --sym of the command line that RELION keeps as a comment on top of _optimiser.star.
 std::optional<std::string> symmetry_of_command(const StarFile& star) {
-  if (star.tables.empty()) return std::nullopt;
-  std::istringstream comment(star.tables.front().comment);
-  std::string word;
-  std::string group;
+  // A continuation does not repeat the group.
+  if (word_of_command(star, "--continue")) return std::nullopt;
   bool is_command = false;
-  while (comment >> word) {
-    if (word == "--continue") return std::nullopt;  // says nothing of the job that it continues
-    if (word == "--o") is_command = true;
-    if (word == "--sym") comment >> group;
-  }
+  const auto group = word_of_command(star, "--sym", &is_command);
   if (!is_command) return std::nullopt;
-  return group.empty() ? "C1" : in_upper_case(group);
+  return group ? in_upper_case(*group) : "C1";
 }
 
 }  // namespace
@@ -228,9 +273,6 @@ std::optional<HelicalSymmetry> find_helix(const ReconstructRequest& request) {
     answer.helix.rise = classes.number(row, "rlnHelicalRise");
     answer.helix.twist = classes.number(row, "rlnHelicalTwist");
     if (!std::isfinite(answer.helix.rise) || !std::isfinite(answer.helix.twist)) return std::nullopt;
-    if (general->has("rlnNrHelicalAsymUnits"))
-      answer.helix.asymmetric_units =
-          static_cast<int>(std::clamp(general->integer(0, "rlnNrHelicalAsymUnits"), 1L, 100000L));
     return answer;
   };
   const auto answer = first_of(job_files(request, Kind::model), nullptr, of_model);

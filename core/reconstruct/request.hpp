@@ -63,10 +63,11 @@ RequestArrays open_arrays(const ReconstructRequest& request);
 /// Pixel size in A: the request's own, else from the job's files beside the STAR file, by
 /// RELION's names: `_model.star` (rlnPixelSize), the model and data files that an
 /// `_optimiser.star` names, `_data.star` (rlnImagePixelSize of the first optics group, or 3.0's
-/// detector pixel size and magnification), then the header of a class map. Files of this
-/// iteration or earlier ones count, also those before a `_ct<iter>` continuation; the latest
-/// comes first. A file whose box differs from the request's is passed over. Throws InputError
-/// that names the option --pixel-size. `source` tells where it was found.
+/// detector pixel size and magnification), then the header of a class map. Files of
+/// earlier iterations count, also those before a continuation, as `_ct<iter>` or under another
+/// name; the latest comes first, and those of this iteration last: RELION writes them after the
+/// call, so that they may be an older run's. A file whose box differs from the request's is passed over. Throws
+/// InputError that names the option --pixel-size. `source` tells where it was found.
 double find_pixel_size(const ReconstructRequest& request, std::string* source = nullptr);
 
 /// Point group of the job in RELION's spelling, upper case ("C1" when found to be so):
@@ -77,9 +78,8 @@ std::optional<std::string> find_symmetry(const ReconstructRequest& request);
 
 /// Helical symmetry that RELION imposes on the reference.
 struct HelicalSymmetry {
-  double rise = 0;           ///< A per asymmetrical unit
-  double twist = 0;          ///< degrees per asymmetrical unit
-  int asymmetric_units = 1;  ///< new ones per particle box
+  double rise = 0;   ///< A per asymmetrical unit
+  double twist = 0;  ///< degrees per asymmetrical unit
 };
 /// From `_model.star` (rlnIsHelix, rlnHelicalRise and rlnHelicalTwist of the class);
 /// nullopt when the job is not helical, ignores its helical symmetry, or no file tells.

@@ -22,6 +22,10 @@ std::string sampling_text(const std::string& group) {
   return "data_sampling_general\n_rlnIs3DSampling 1\n_rlnSymmetryGroup " + group + "\n";
 }
 
+constexpr const char* kHelicalClasses =
+    "_rlnIsHelix 1\n_rlnNrHelicalAsymUnits 6\n\ndata_model_classes\nloop_\n_rlnReferenceImage\n_rlnHelicalRise\n"
+    "_rlnHelicalTwist\na.mrc 4.75 -1.2\nb.mrc 5 22\n";
+
 void copy(const std::string& name, const std::string& to) { fs::copy_file(fixture("refine3d/" + name), to); }
 
 TEST(PixelSize, FromTheRequestItself) {
@@ -142,7 +146,48 @@ TEST(Symmetry, LatestSamplingFileInUpperCase) {
   write_bytes(folder / "run_it000_sampling.star", sampling_text("c1"));
   write_bytes(folder / "run_it002_sampling.star", sampling_text("i3"));
   EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_class001")).value_or("none"), "C1");
-  EXPECT_EQ(find_symmetry(request_at(folder, "run_it002_class001")).value_or("none"), "I3");
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it003_class001")).value_or("none"), "I3");
+}
+
+// RELION writes its files of an iteration after the call: until then those of an older run with the same name lie
+// there.
+TEST(Symmetry, FilesOfAnOlderRunDoNotCount) {
+  const TempFolder folder;
+  for (const char* stale : {"run_it001", "run_it002"}) {
+    write_bytes(folder / (std::string(stale) + "_sampling.star"), sampling_text("D2"));
+    write_bytes(folder / (std::string(stale) + "_half1_model.star"), model_text(32, 9, kHelicalClasses));
+  }
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_half1_class001")).value_or("none"), "D2") << "by hand, later";
+  write_bytes(folder / "run_it000_sampling.star", sampling_text("C1"));
+  write_bytes(folder / "run_it000_half1_model.star", model_text(32, 3, "_rlnIsHelix 0\n"));
+  const auto request = request_at(folder, "run_it001_half1_class001");
+  EXPECT_EQ(find_symmetry(request).value_or("none"), "C1");
+  EXPECT_EQ(find_pixel_size(request), 3);
+  EXPECT_FALSE(find_helix(request));
+}
+
+TEST(Symmetry, OfAJobContinuedUnderAnotherName) {
+  const TempFolder folder;
+  fs::create_directory(folder / "old");
+  write_bytes(folder / "old/run_it002_sampling.star", sampling_text("D2"));
+  write_bytes(folder / "old/run_it002_half1_model.star", model_text(32, 3, kHelicalClasses));
+  write_bytes(folder / "old/run_it003_sampling.star", sampling_text("C4"));  // given up after the continuation at 2
+  write_bytes(folder / "new_it002_optimiser.star", "# RELION optimiser\n# --o " + (folder / "new") + " --continue " +
+                                                       (folder / "old/run_it002_optimiser.star") +
+                                                       "\ndata_optimiser_general\n_rlnOrientSamplingStarFile " +
+                                                       (folder / "new_it002_sampling.star") + "\n");
+  const auto request = request_at(folder, "new_it003_half1_class001");
+  EXPECT_EQ(find_symmetry(request).value_or("none"), "D2");
+  EXPECT_EQ(find_pixel_size(request), 3);
+  EXPECT_TRUE(find_helix(request));
+  write_bytes(folder / "new_it003_sampling.star", sampling_text("C1"));  // an older run's
+  EXPECT_EQ(find_symmetry(request).value_or("none"), "D2");
+  // A chain that ends in itself.
+  write_bytes(folder / "old/run_it002_optimiser.star",
+              "# --o x --continue " + (folder / "new_it002_optimiser.star") + "\ndata_optimiser_general\n_rlnX 1\n");
+  EXPECT_EQ(find_symmetry(request).value_or("none"), "D2");
+  fs::remove(folder / "old/run_it002_sampling.star");
+  EXPECT_EQ(find_symmetry(request).value_or("none"), "C1") << "nothing but the file of this iteration";
 }
 
 TEST(Symmetry, FromTheCommandBeforeTheFirstSamplingFile) {
@@ -164,10 +209,6 @@ TEST(Symmetry, UnknownWithoutJobFilesAndIn2D) {
   EXPECT_FALSE(find_symmetry(request_at(folder, "run_it001_class001", 32, 2)));
 }
 
-constexpr const char* kHelicalClasses =
-    "_rlnIsHelix 1\n_rlnNrHelicalAsymUnits 6\n\ndata_model_classes\nloop_\n_rlnReferenceImage\n_rlnHelicalRise\n"
-    "_rlnHelicalTwist\na.mrc 4.75 -1.2\nb.mrc 5 22\n";
-
 TEST(Helix, RiseAndTwistOfTheClass) {
   const TempFolder folder;
   write_bytes(folder / "run_it001_model.star", model_text(32, 1, kHelicalClasses));
@@ -175,7 +216,6 @@ TEST(Helix, RiseAndTwistOfTheClass) {
   ASSERT_TRUE(helix);
   EXPECT_EQ(helix->rise, 5);
   EXPECT_EQ(helix->twist, 22);
-  EXPECT_EQ(helix->asymmetric_units, 6);
   write_bytes(folder / "run_it001_optimiser.star", "data_optimiser_general\n_rlnIgnoreHelicalSymmetry 1\n");
   EXPECT_FALSE(find_helix(request_at(folder, "run_it002_class002")));
 }
@@ -187,7 +227,6 @@ TEST(Helix, WrittenByRelion313) {
   ASSERT_TRUE(helix);
   EXPECT_EQ(helix->rise, 8);
   EXPECT_EQ(helix->twist, 30);
-  EXPECT_EQ(helix->asymmetric_units, 3);
 }
 
 TEST(Helix, NoneForOtherJobs) {
