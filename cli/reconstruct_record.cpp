@@ -218,6 +218,8 @@ std::string log_line(const ReconstructRun& run) {
           ")";
   if (!run.report.beside.empty())
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
+  if (run.decision.symmetry_unknown)
+    line += "; no file of the job names its symmetry, so that the denoiser's output was not averaged (--symmetry)";
   return line + kept_noise_warning(run) + guard_warning(run) + cleanup_text(run);
 }
 

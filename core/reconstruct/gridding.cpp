@@ -313,7 +313,8 @@ BallWeights gridding_weights(const HalfBall& ball, const ColumnWeights& weights,
   single.n.assign(grid.group_values, 1.0f);
 
   int done = 0;
-  if (rounds > 0 && range_of(single, team) > widest_range) {
+  // Not a range where a sum has left single precision.
+  if (rounds > 0 && !(range_of(single, team) <= widest_range)) {
     single = {};
     Weights<double> exact;
     exact.w = grouped_weights<double>(ball, grid, weights);
@@ -326,7 +327,7 @@ BallWeights gridding_weights(const HalfBall& ball, const ColumnWeights& weights,
         pass.convolve();
         pass.columns(false, true);
         ++done;
-      } while (done < rounds && range_of(exact, team) > widest_range);
+      } while (done < rounds && !(range_of(exact, team) <= widest_range));
     }
     if (statistics) statistics->double_rounds = done;
     if (done == rounds) {

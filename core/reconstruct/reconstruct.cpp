@@ -115,6 +115,7 @@ void choose_symmetry(const ReconstructRequest& request, const RedOptions& option
   }
   const auto group = find_symmetry(request);
   decision.symmetry_source = group ? "the job's files" : "unknown, no file of the job names it: not averaged";
+  decision.symmetry_unknown = !group;
   if (group) decision.symmetry = parse_symmetry(*group);
   if (const auto helix = find_helix(request); helix && helix->rise != 0) {
     decision.symmetry.helix = helix;
@@ -277,7 +278,8 @@ void decide_lambda(const ReconstructRequest& request, const RedOptions& options,
   decision.needs_denoiser = std::any_of(shells.begin(), shells.end(), [](double v) { return v > 0; });
   decision.why_not.clear();
   if (decision.needs_denoiser) return;
-  decision.why_not = decision.confidence.lambda > 0
+  const std::vector<double> usable = usable_shells(request, 1, 0);
+  decision.why_not = std::all_of(usable.begin(), usable.end(), [](double v) { return v == 0; })
                          ? "tau2 is 0 in every shell up to the current size, so that RELION's own rule holds"
                          : "lambda is 0 (" + decision.confidence.source + ")";
 }
@@ -300,6 +302,11 @@ ReconstructReport reconstruct(const ReconstructRequest& request, const RequestAr
     stages.end("gaussian map");
     if (denoise_now) beside = denoised_map(request, arrays, options, *denoiser, report, stages);
   }
+  for (const Map* map : {&result, &beside})
+    if (!std::all_of(map->data.begin(), map->data.end(), [](float v) { return std::isfinite(v); }))
+      throw InputError(Problem{request.star_path, "rlnReferenceTau2, B and K", "a map with NaN or Inf from them",
+                               "values whose map is finite",
+                               "look at the table of tau2: values below 1e-30 leave nothing of the data"});
   for (const MrcFile* file : {&arrays.real, &arrays.imag, &arrays.weight}) check_mapping_whole(file->float_data());
   // The result last: RELION may look for it as soon as it is there.
   if (beside.size() != 0) {

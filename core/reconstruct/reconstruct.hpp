@@ -62,6 +62,7 @@ struct ReconstructDecision {
   Confidence confidence;  ///< per_shell is without the denoiser's own limit (its Nyquist frequency)
   Symmetry symmetry;
   std::string symmetry_source;
+  bool symmetry_unknown = false;  ///< taken for C1 since no file of the job names one
   bool needs_denoiser = false;
   std::string why_not;  ///< when no denoiser is needed
 };

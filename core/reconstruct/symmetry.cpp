@@ -141,6 +141,9 @@ float sample(const Map& coefficients, double x, double y, double z) {
   return value;
 }
 
+/// A: below any subunit's; the number of repeats goes with its inverse.
+constexpr double kLeastRise = 0.05;
+
 struct Operator {
   RotationMatrix turn;
   double shift = 0;  ///< along z after the turn, voxels
@@ -155,6 +158,10 @@ std::vector<Operator> operators_of(const Symmetry& symmetry, std::size_t box, do
       throw InputError(Problem{"helical averaging", "voxel size", std::to_string(voxel_size) + " A", "a positive size",
                                "give the pixel size (--pixel-size)"});
     rise = symmetry.helix->rise / voxel_size;
+    if (!(std::abs(symmetry.helix->rise) >= kLeastRise))
+      throw InputError(Problem{"helical averaging", "rise", std::to_string(symmetry.helix->rise) + " A",
+                               std::to_string(kLeastRise) + " A or more, up or down",
+                               "give the rise per subunit (--symmetry C1,twist=DEGREES,rise=A)"});
     repeats = static_cast<long>(0.15 * static_cast<double>(box) / std::abs(rise));
   }
   for (long k = -repeats; k <= repeats; ++k) {

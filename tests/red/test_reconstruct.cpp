@@ -117,6 +117,26 @@ TEST(Decide, ZeroTau2LeavesNothingForTheDenoiser) {
   const auto d = decide(request, options);
   EXPECT_FALSE(d.needs_denoiser);
   EXPECT_NE(d.why_not.find("tau2"), std::string::npos);
+  options.lambda.reset();
+  options.per_shell = ConfidenceTable{{0}, {0}, {0}, {1}};
+  EXPECT_NE(decide(request, options).why_not.find("tau2"), std::string::npos) << "no lack of confidence";
+}
+
+TEST(Reconstruct, AMapThatIsNotFiniteIsNotWritten) {
+  const TemporaryFolder folder;
+  auto request = read_request(write_synthetic(folder, {}));
+  request.tau2.assign(request.tau2.size(), 1e-320);
+  RedOptions options = with_pixel();
+  options.lambda = 0;
+  try {
+    reconstruct(request, options, nullptr);
+    FAIL();
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    for (const std::string& part : {request.star_path, std::string("rlnReferenceTau2"), std::string("NaN")})
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+  EXPECT_FALSE(std::filesystem::exists(request.result));
 }
 
 TEST(Decide, RefusesWhatIsOutOfRange) {

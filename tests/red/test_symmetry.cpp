@@ -93,6 +93,8 @@ TEST(Symmetrise, AHelixIsInvariantUnderItsStep) {
   EXPECT_LT(relative_difference(symmetrise(map, parse_symmetry("C1,twist=30,rise=3"), 1.5), map, 21), 3e-3);
   EXPECT_GT(relative_difference(symmetrise(map, parse_symmetry("C1,twist=-30,rise=3"), 1.5), map, 21), 0.1);
   EXPECT_THROW(symmetrise(map, parse_symmetry("C1,twist=30,rise=3"), 0), InputError);
+  for (const char* endless : {"C1,twist=30,rise=1e-7", "C1,twist=30,rise=-1e-300"})
+    EXPECT_THROW(symmetrise(map, parse_symmetry(endless), 1.5), InputError) << endless;
 }
 
 }  // namespace
