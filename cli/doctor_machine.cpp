@@ -16,6 +16,7 @@
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/reconstruct/gpu.hpp"
 #include "models/device.hpp"
 #include "models/weights_file.hpp"
 
@@ -122,6 +123,7 @@ Finding check_gpu(const std::string& request) {
   const GpuSurvey survey = survey_gpus();
   try {
     const DeviceChoice choice = choose_device(request, survey);
+    if (choice.cuda && !gpu::library_path().empty()) gpu::require(choice.gpu.index);
     return {FindingLevel::good, "device", "--device " + request + " takes " + choice.text, ""};
   } catch (const Error& error) {
     return {FindingLevel::problem, "device", error.what(), "see above, or choose --device cpu"};

@@ -10,8 +10,8 @@ if(CRYORED_CUDA STREQUAL ON OR (CRYORED_CUDA STREQUAL AUTO AND cuda_sources))
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      # Turing to Blackwell; newer GPUs compile the last one's PTX.
-      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 120)
+      # Turing to Blackwell (10.0 and 10.3 for data centres); newer GPUs compile the last one's PTX.
+      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 103-real 120)
     endif()
     set(CMAKE_CUDA_STANDARD 17)  # CMake 3.25 has no flag for nvcc 13 and C++20
     enable_language(CUDA)

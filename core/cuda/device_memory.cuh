@@ -20,13 +20,13 @@ inline int status_of(cudaError_t error) {
   switch (error) {
     case cudaErrorNoDevice:
     case cudaErrorInvalidDevice:
+    case cudaErrorDevicesUnavailable:  // another process holds it alone
       return CRYORED_CUDA_NO_DEVICE;
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCompatNotSupportedOnDevice:
     case cudaErrorSystemNotReady:
-    case cudaErrorDevicesUnavailable:
       return CRYORED_CUDA_DRIVER;
     case cudaErrorMemoryAllocation:
       return CRYORED_CUDA_MEMORY;
@@ -61,7 +61,6 @@ class DeviceArray {
   }
   DeviceArray(const T* host, std::size_t count) : DeviceArray(count) {
     const cudaError_t error = cudaMemcpy(data_, host, count * sizeof(T), cudaMemcpyHostToDevice);
-    if (error != cudaSuccess) cudaFree(data_);
     check(error, "copy to the GPU");
   }
   ~DeviceArray() { cudaFree(data_); }
@@ -101,7 +100,7 @@ int guarded(int device, char* message, std::size_t message_size, F work) {
     int count = 0;
     check(cudaGetDeviceCount(&count), "search for GPUs");
     if (device < 0 || device >= count)
-      throw Failure{CRYORED_CUDA_NO_DEVICE, "GPU " + std::to_string(device) + " of " + std::to_string(count)};
+      throw Failure{CRYORED_CUDA_NO_DEVICE, "this process sees " + std::to_string(count) + ", numbered from 0"};
     check(cudaSetDevice(device), "choice of the GPU");
     work();
     check(cudaDeviceSynchronize(), "end of the computation");

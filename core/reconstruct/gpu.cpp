@@ -33,7 +33,7 @@ void find(void* handle, const char* name, Function& function, const std::string&
 
 Library load(const std::string& path) {
   if (path.empty())
-    throw SystemError(Problem{"libcryored_cuda.so", "CUDA library", "not found beside this program",
+    throw SystemError(Problem{"libcryored_cuda.so", "CUDA library", "none beside this program",
                               "a build with CUDA (CRYORED_CUDA=ON) for --device cuda",
                               "build where nvcc is installed, or use --device cpu"});
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -71,7 +71,9 @@ void check(int status, int device, const std::array<char, 512>& message) {
   switch (status) {
     case CRYORED_CUDA_NO_DEVICE:
       problem.allowed = "a GPU that this process sees";
-      problem.remedy = "check nvidia-smi and CUDA_VISIBLE_DEVICES, name another GPU, or use --device cpu";
+      problem.remedy =
+          "check nvidia-smi (another process may hold the GPU alone) and CUDA_VISIBLE_DEVICES, name another GPU, or "
+          "use --device cpu";
       break;
     case CRYORED_CUDA_DRIVER:
       problem.allowed = "a working NVIDIA driver for CUDA 13";
@@ -108,7 +110,8 @@ CryoredCudaBall view_of(const HalfBall& ball, const std::vector<CryoredCudaColum
 std::string library_path() {
   if (const char* named = std::getenv("CRYORED_CUDA_LIBRARY")) return named;
   std::error_code error;
-  const auto program = std::filesystem::canonical("/proc/self/exe", error);
+  // Not canonical(): a program that was replaced while it runs has no such file any more, but its folder has.
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return {};
   const auto folder = program.parent_path();
   for (const auto& candidate :
