@@ -74,7 +74,7 @@ Truth read_truth(const std::string& folder) {
         {path, "pixel size", std::to_string(truth.pixel_size), "more than 0 A", "simulate the particles anew"});
   truth.mask = truth_mask(truth.map, truth.pixel_size);
   truth.poses = read_poses((fs::path(folder) / "particles_truth.star").string());
-  truth.self_rotations = self_rotations(truth.map, truth.pixel_size, 12, 0.8);
+  truth.self_rotations = self_rotations(truth.map, truth.pixel_size, 12);
   return truth;
 }
 

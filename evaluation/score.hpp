@@ -72,7 +72,7 @@ struct Truth {
   Map map, mask;
   double pixel_size = 0;
   std::vector<Pose> poses;
-  std::vector<Rotation> self_rotations;  ///< at 12 A, correlation 0.8: turns that particles may take unnoticed
+  std::vector<Rotation> self_rotations;  ///< at 12 A: turns that particles may take unnoticed
 };
 /// `folder` as simulate_particles() writes it: truth.mrc and particles_truth.star.
 Truth read_truth(const std::string& folder);

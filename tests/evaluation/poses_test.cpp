@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <fstream>
+#include <numbers>
+#include <random>
 
 #include "core/base/error.hpp"
 
@@ -135,11 +137,36 @@ TEST(SelfRotations, FindsATwofoldAboutAnyAxisAndNothingElse) {
       for (std::size_t j = 0; j < 3; ++j) q[i] += twofold.m[i][j] * p[j];
     both.push_back(q);
   }
-  const auto found = self_rotations(blobs(40, 2.5, both), 2.5, 12, 0.8);
+  const auto found = self_rotations(blobs(40, 2.5, both), 2.5, 12);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_LT(angle_between(found[0], Rotation{}), 1e-9);
   EXPECT_LT(angle_between(found[1], twofold), 3);
-  EXPECT_EQ(self_rotations(blobs(40, 2.5, half), 2.5, 12, 0.8).size(), 1u);
+  EXPECT_EQ(self_rotations(blobs(40, 2.5, half), 2.5, 12).size(), 1u);
+}
+
+// A ring of twelve: turns of 30 degrees are nearer to each other than the search is fine in all directions.
+TEST(SelfRotations, FindsAllTurnsOfARing) {
+  std::vector<std::array<double, 4>> ring;
+  for (int k = 0; k < 12; ++k) {
+    const double a = k * std::numbers::pi / 6;
+    for (const auto& [r, turn, z, weight] : {std::array<double, 4>{38, 0, 2, 1}, {27, 0.2, 14, 1.3}})
+      ring.push_back({r * std::cos(a + turn), r * std::sin(a + turn), z, weight});
+  }
+  const auto found = self_rotations(blobs(40, 2.5, ring), 2.5, 12);
+  EXPECT_EQ(found.size(), 12u);
+  for (const Rotation& r : found) {
+    EXPECT_GT(r.m[2][2], 0.99) << "about z";
+    EXPECT_LT(std::abs(std::remainder(angle_between(r, Rotation{}), 30)), 3);
+  }
+}
+
+// Any globular molecule correlates with itself turned, as long as nobody looks beyond its shape.
+TEST(SelfRotations, AShapeAloneIsNoSymmetry) {
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal(0, 12);
+  std::vector<std::array<double, 4>> globule;
+  for (int i = 0; i < 150; ++i) globule.push_back({normal(random), normal(random), normal(random), 1});
+  EXPECT_EQ(self_rotations(blobs(40, 2.5, globule), 2.5, 12).size(), 1u);
 }
 
 }  // namespace
