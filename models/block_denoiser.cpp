@@ -1,13 +1,11 @@
 #include "models/block_denoiser.hpp"
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <new>
 
 #include "core/base/error.hpp"
 #include "models/blocks.hpp"
@@ -16,11 +14,6 @@
 
 namespace cryored {
 namespace {
-
-/// What the device could not hold; caught where a smaller block can be tried.
-struct OutOfMemory {
-  std::string what;
-};
 
 [[noreturn]] void misuse(const char* option, const std::string& found, const std::string& allowed) {
   throw UsageError(Problem{"denoiser", option, found, allowed, "correct this option"});
@@ -78,7 +71,7 @@ class UNetDenoiser : public BlockDenoiser {
   Map denoise(const Map& map) override {
     if (map.nx == 0 || map.nx != map.ny || map.nx != map.nz)
       misuse("map", std::to_string(map.nx) + " x " + std::to_string(map.ny) + " x " + std::to_string(map.nz), "a cube");
-    const MapScale scale = map_scale(map, info_.normalisation);
+    const float scale = map_scale(map, info_.normalisation);
     Pass pass = plan(map.nx);
     for (;;) {
       try {
@@ -132,7 +125,7 @@ class UNetDenoiser : public BlockDenoiser {
     return pass;
   }
 
-  Map run(const Map& map, const MapScale& scale, Pass& pass) {
+  Map run(const Map& map, float scale, Pass& pass) {
     const auto block = static_cast<std::size_t>(pass.block), volume = block * block * block;
     const AxisPlan axis = plan_axis(map.nx, block, static_cast<std::size_t>(pass.overlap));
     const std::size_t per_axis = axis.starts.size(), total = per_axis * per_axis * per_axis;
@@ -151,7 +144,7 @@ class UNetDenoiser : public BlockDenoiser {
         torch::Tensor input = torch::empty({static_cast<std::int64_t>(count), 1, b, b, b}, torch::kFloat);
         for (std::size_t i = 0; i < count; ++i) {
           const auto [ix, iy, iz] = split(first + i);
-          cut_block(map, axis.starts[ix], axis.starts[iy], axis.starts[iz], block, scale.mean, scale.scale,
+          cut_block(map, axis.starts[ix], axis.starts[iy], axis.starts[iz], block, scale,
                     input.data_ptr<float>() + i * volume);
         }
         return network_->forward(input.to(device_)).to(torch::kCPU).contiguous();
@@ -162,7 +155,7 @@ class UNetDenoiser : public BlockDenoiser {
       }
     }
     for (auto& v : result.data) {
-      v = v * scale.scale + scale.mean;
+      v *= scale;
       if (!std::isfinite(v))
         throw SystemError(Problem{info_.path, "output of the network", std::to_string(v), "finite values",
                                   "run cryored weights to verify the file; try --precision float32"});
@@ -170,22 +163,9 @@ class UNetDenoiser : public BlockDenoiser {
     return result;
   }
 
-  /// LibTorch's exceptions become ours.
   template <typename Action>
   auto guarded(Action action) -> decltype(action()) {
-    try {
-      return action();
-    } catch (const c10::OutOfMemoryError& e) {
-      throw OutOfMemory{e.what_without_backtrace()};
-    } catch (const c10::Error& e) {
-      const std::string what = e.what_without_backtrace();
-      if (what.find("allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
-        throw OutOfMemory{what};
-      if (device_.is_cuda()) throw SystemError(explain_gpu_failure(choice_, what));
-      throw SystemError(Problem{choice_.text, "LibTorch", what, "", "report this with the map's size and the weights"});
-    } catch (const std::bad_alloc&) {
-      throw OutOfMemory{"allocation failed"};
-    }
+    return with_our_errors(choice_, "report this with the map's size and the weights", action);
   }
 
   DenoiserOptions options_;

@@ -79,14 +79,14 @@ AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap) {
   return plan;
 }
 
-void cut_block(const Map& map, long x, long y, long z, std::size_t block, float mean, float scale, float* out) {
+void cut_block(const Map& map, long x, long y, long z, std::size_t block, float scale, float* out) {
   const std::vector<std::size_t> at_x = wrapped(x, block, map.nx), at_y = wrapped(y, block, map.ny),
                                  at_z = wrapped(z, block, map.nz);
   const float factor = 1.0f / scale;
   for (const std::size_t k : at_z)
     for (const std::size_t j : at_y) {
       const float* row = &map.data[map.index(0, j, k)];
-      for (const std::size_t i : at_x) *out++ = (row[i] - mean) * factor;
+      for (const std::size_t i : at_x) *out++ = row[i] * factor;
     }
 }
 

@@ -23,9 +23,9 @@ struct AxisPlan {
 AxisPlan plan_axis(std::size_t length, std::size_t block, std::size_t overlap);
 
 /// Copies the block starting at (x, y, z) into out[block^3] (x fastest) as
-/// (value - mean) / scale. Beyond the map it goes on periodically, as a band-limited map does: zeros there would be
+/// value / scale. Beyond the map it goes on periodically, as a band-limited map does: zeros there would be
 /// empty volume that the network was not trained with (docs/denoiser.md).
-void cut_block(const Map& map, long x, long y, long z, std::size_t block, float mean, float scale, float* out);
+void cut_block(const Map& map, long x, long y, long z, std::size_t block, float scale, float* out);
 
 /// Adds a block's values, multiplied by the weights of its three axes (plan.weights[i] for
 /// block index i on that axis), to the map. Blocks of a 2D map have one section.

@@ -28,7 +28,7 @@ bool from_string(const std::string& text, Normalisation& rule) {
   return false;
 }
 
-MapScale map_scale(const float* voxels, std::size_t count, Normalisation rule) {
+float map_scale(const float* voxels, std::size_t count, Normalisation rule) {
   double sum = 0, largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const double v = voxels[i];
@@ -38,7 +38,7 @@ MapScale map_scale(const float* voxels, std::size_t count, Normalisation rule) {
     sum += v;
     largest = std::max(largest, std::abs(v));
   }
-  if (rule == Normalisation::none || count == 0 || largest == 0) return {};
+  if (rule == Normalisation::none || count == 0 || largest == 0) return 1;
   const double n = static_cast<double>(count), mean = rule == Normalisation::contrast ? 0.0 : sum / n;
   // Powers of values relative to the largest one: maps may be on any grey scale, 1e-20 or 1e+20.
   double second = 0, fourth = 0;
@@ -47,9 +47,9 @@ MapScale map_scale(const float* voxels, std::size_t count, Normalisation rule) {
     second += d2;
     fourth += d2 * d2;
   }
-  if (second / n < 1e-14) return {};  // constant but for rounding
+  if (second / n < 1e-14) return 1;  // constant but for rounding
   const double square = rule == Normalisation::contrast ? fourth / (3 * second) : second / n;
-  return {0.0f, static_cast<float>(std::sqrt(square) * largest)};
+  return static_cast<float>(std::sqrt(square) * largest);
 }
 
 }  // namespace cryored

@@ -23,15 +23,9 @@ enum class Normalisation {
 const char* to_string(Normalisation rule);
 bool from_string(const std::string& text, Normalisation& rule);
 
-/// Network input = (voxel - mean) / scale; map = network output * scale + mean.
-struct MapScale {
-  float mean = 0;
-  float scale = 1;  ///< always positive; 1 for a constant map
-};
-
-/// Scale of `count` voxels. Sums in double, in a fixed order. Throws InputError when a value
-/// is NaN or infinite.
-MapScale map_scale(const float* voxels, std::size_t count, Normalisation rule);
-inline MapScale map_scale(const Map& map, Normalisation rule) { return map_scale(map.data.data(), map.size(), rule); }
+/// Scale of `count` voxels: network input = voxel / scale, map = network output * scale. Always positive; 1 for a
+/// constant map. Sums in double, in a fixed order. Throws InputError when a value is NaN or infinite.
+float map_scale(const float* voxels, std::size_t count, Normalisation rule);
+inline float map_scale(const Map& map, Normalisation rule) { return map_scale(map.data.data(), map.size(), rule); }
 
 }  // namespace cryored

@@ -2,7 +2,12 @@
 // From a chosen device to one that LibTorch can use. Include only in .cpp files.
 
 #include <c10/core/Device.h>
+#include <c10/util/Exception.h>
 
+#include <new>
+#include <string>
+
+#include "core/base/error.hpp"
 #include "models/device.hpp"
 
 namespace cryored {
@@ -12,6 +17,30 @@ namespace cryored {
 /// anything else asks LibTorch for CUDA, because LibTorch remembers the first answer.
 /// Throws SystemError naming the way out; never falls back to the CPU.
 c10::Device prepare_device(const DeviceChoice& choice);
+
+/// What the device could not hold; caught where less can be tried.
+struct OutOfMemory {
+  std::string what;
+};
+
+/// LibTorch's exceptions of `action` become ours: OutOfMemory, or SystemError with `remedy` (on a GPU with what
+/// explain_gpu_failure() knows).
+template <typename Action>
+auto with_our_errors(const DeviceChoice& choice, const char* remedy, Action&& action) -> decltype(action()) {
+  try {
+    return action();
+  } catch (const c10::OutOfMemoryError& e) {
+    throw OutOfMemory{e.what_without_backtrace()};
+  } catch (const c10::Error& e) {
+    const std::string what = e.what_without_backtrace();
+    if (what.find("allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
+      throw OutOfMemory{what};
+    if (choice.cuda) throw SystemError(explain_gpu_failure(choice, what));
+    throw SystemError(Problem{choice.text, "LibTorch", what, "", remedy});
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory{"allocation failed"};
+  }
+}
 
 /// Hands cached GPU memory back to the driver; nothing on the CPU.
 void release_cached_memory(const c10::Device& device);

@@ -184,7 +184,15 @@ Lengths read_header(const std::byte* header, std::uint64_t size, const std::stri
 }
 
 WeightsInfo read_metadata(const std::string& text, const Lengths& n, const std::string& where) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  // Copies and dumps go down recursively: a file of brackets alone would end the program.
+  constexpr int kDeepest = 64;
+  const auto shallow = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    if (depth > kDeepest)
+      throw InputError(Problem{where, "metadata, nesting", "more than " + std::to_string(kDeepest) + " levels",
+                               "at most " + std::to_string(kDeepest), kFetchAgain});
+    return true;
+  };
+  const auto json = nlohmann::json::parse(text, shallow, false);
   if (json.is_discarded())
     throw InputError(Problem{where, "metadata", "text that is not JSON", "a JSON object", kFetchAgain});
   const Fields f(json, where);
@@ -310,7 +318,12 @@ WeightsInfo read_denoiser_info(const std::string& path) {
   return info;
 }
 
-WeightsInfo verify_weights(const std::string& path) { return parse_weights(read_weights_bytes(path), path); }
+WeightsInfo verify_weights(const std::string& path) {
+  const std::vector<std::byte> bytes = read_weights_bytes(path);
+  WeightsInfo info = parse_weights(bytes, path);
+  for (const StoredTensor& tensor : info.tensors) tensor_values(bytes, info, tensor);  // finite ones
+  return info;
+}
 
 std::vector<float> tensor_values(std::span<const std::byte> file, const WeightsInfo& info, const StoredTensor& tensor) {
   const std::uint64_t start = info.data_start + tensor.offset;

@@ -38,7 +38,7 @@ const std::vector<AxisMap>& cube_rotations() {
 }
 
 void scale(Example& e, Normalisation rule) {
-  const float scale = map_scale(e.input, rule).scale;
+  const float scale = map_scale(e.input, rule);
   for (Map* map : {&e.input, &e.target})
     for (float& v : map->data) v /= scale;
 }

@@ -10,7 +10,7 @@ class PinnMethod : public WaveMethod {
  public:
   PinnMethod(const std::string& weights, Precision precision, const DeviceChoice& choice, int threads)
       : WaveMethod(choice, threads, kPinnGridResolution), loaded_(load_pinn(weights)), precision_(precision) {
-    loaded_.network->to(device(), precision == Precision::bf16 ? torch::kBFloat16 : torch::kFloat);
+    load(*loaded_.network.ptr(), precision == Precision::bf16 ? torch::kBFloat16 : torch::kFloat);
   }
 
   std::string description() const override {

@@ -24,7 +24,7 @@ constexpr std::size_t kBatch = 8;
 }  // namespace
 
 WaveMethod::WaveMethod(const DeviceChoice& device, int threads, double resolution)
-    : device_(prepare_device(device)), threads_(device.cuda ? 1 : threads), resolution_(resolution) {}
+    : choice_(device), device_(prepare_device(device)), threads_(device.cuda ? 1 : threads), resolution_(resolution) {}
 
 void WaveMethod::retrieve(ParticleImages& images) {
   const std::size_t count = images.count();
@@ -59,6 +59,20 @@ void WaveMethod::retrieve(ParticleImages& images) {
   if (failure) std::rethrow_exception(failure);
 }
 
+void WaveMethod::out_of_memory(const std::string& what, const std::string& needed) const {
+  if (device_.is_cuda()) throw DeviceMemoryError(explain_gpu_failure(choice_, "out of memory: " + what));
+  throw SystemError(Problem{"phase retrieval", "memory", what, needed,
+                            "end other programs, raise the limit (ulimit -v), or give fewer --threads"});
+}
+
+void WaveMethod::load(torch::nn::Module& network, c10::ScalarType type) const {
+  try {
+    with_our_errors(choice_, "verify the weights (cryored weights)", [&] { network.to(device_, type); });
+  } catch (const OutOfMemory& failure) {
+    out_of_memory(failure.what, "enough for the weights");
+  }
+}
+
 void WaveMethod::retrieve_batch(ParticleImages& images, std::size_t first, std::size_t last, std::size_t edge) const {
   const std::vector<CtfParameters> ctfs(images.ctfs.begin() + static_cast<std::ptrdiff_t>(first),
                                         images.ctfs.begin() + static_cast<std::ptrdiff_t>(last));
@@ -66,14 +80,29 @@ void WaveMethod::retrieve_batch(ParticleImages& images, std::size_t first, std::
   const auto box = static_cast<std::int64_t>(images.box);
   const double contrast = background_contrast(images.dose, images.pixel_size);
   float* const data = images.image(first);
-  intensity_from_image(contrast, values, data);
-  const auto options = torch::TensorOptions(device_).dtype(torch::kFloat);
-  const torch::Tensor g = torch::from_blob(data, {static_cast<std::int64_t>(ctfs.size()), box, box}).to(device_);
-  const torch::Tensor found =
-      phases({g, transfer_function(ctfs, static_cast<std::int64_t>(edge), images.pixel_size, options),
-              absorption(ctfs, options), contrast, images.pixel_size})
+  torch::Tensor found;
+  try {
+    found = with_our_errors(choice_, "report this with the size of the images", [&] {
+      const auto options = torch::TensorOptions(device_).dtype(torch::kFloat);
+      torch::Tensor g = torch::empty({static_cast<std::int64_t>(ctfs.size()), box, box}, torch::kFloat);
+      std::copy_n(data, values, g.data_ptr<float>());
+      intensity_from_image(contrast, values, g.data_ptr<float>());
+      return phases({g.to(device_),
+                     transfer_function(ctfs, static_cast<std::int64_t>(edge), images.pixel_size, options),
+                     absorption(ctfs, options), contrast, images.pixel_size})
           .to(torch::kCPU)
           .contiguous();
+    });
+  } catch (const OutOfMemory& failure) {
+    release_cached_memory(device_);
+    if (ctfs.size() == 1)
+      out_of_memory(failure.what,
+                    "enough for one image on a grid of " + std::to_string(edge) + " x " + std::to_string(edge));
+    const std::size_t middle = first + ctfs.size() / 2;
+    retrieve_batch(images, first, middle, edge);
+    retrieve_batch(images, middle, last, edge);
+    return;
+  }
   std::memcpy(data, found.data_ptr<float>(), values * sizeof(float));
 }
 

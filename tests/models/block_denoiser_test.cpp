@@ -71,7 +71,7 @@ TEST_F(Denoising, WholeMapInOneBlockIsTheNetworkItself) {
   const Map map = molecule(32, 0.5, 1);
   const Map out = denoiser->denoise(map);
   EXPECT_EQ(denoiser->last_pass().blocks, 1);
-  const float scale = map_scale(map, Normalisation::contrast).scale;
+  const float scale = map_scale(map, Normalisation::contrast);
   torch::NoGradGuard no_grad;
   auto x = torch::empty({1, 1, 32, 32, 32});
   std::copy(map.data.begin(), map.data.end(), x.data_ptr<float>());

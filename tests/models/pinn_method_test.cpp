@@ -12,6 +12,7 @@
 #include "core/imaging/electrons.hpp"
 #include "models/imaging/pinn_weights.hpp"
 #include "models/imaging/wave.hpp"
+#include "models/imaging/wave_method.hpp"
 #include "tests/models/models_testing.hpp"
 
 namespace cryored {
@@ -82,6 +83,30 @@ TEST(PinnMethod, IsTheNetworkOnIntensities) {
     const auto found = torch::from_blob(images.image(i), {1, 24, 24});
     EXPECT_LT((found - expected).abs().max().item<double>(), 1e-5) << i;
   }
+}
+
+/// Has room for `room` images at once.
+class NarrowMethod : public WaveMethod {
+ public:
+  explicit NarrowMethod(std::int64_t room) : WaveMethod(cpu(), 1, kPinnGridResolution), room_(room) {}
+  std::string description() const override { return "narrow"; }
+
+ protected:
+  torch::Tensor phases(const Batch& batch) const override {
+    TORCH_CHECK_WITH(OutOfMemoryError, batch.g.size(0) <= room_, "out of memory for ", batch.g.size(0), " images");
+    return 2 * batch.g;
+  }
+
+ private:
+  std::int64_t room_;
+};
+
+TEST(WaveMethod, TakesFewerImagesWhereMemoryIsShort) {
+  ParticleImages all = some_images(), few = all;
+  NarrowMethod(100).retrieve(all);
+  NarrowMethod(1).retrieve(few);
+  EXPECT_EQ(all.pixels, few.pixels);
+  testing::expect_error<SystemError>([&] { NarrowMethod(0).retrieve(few); }, "out of memory for 1 images", "one image");
 }
 
 TEST(PinnMethod, ThreadsDoNotChangeIt) {

@@ -78,6 +78,10 @@ TEST(Wave, PaddedBoxHoldsTheDisplacement) {
   EXPECT_EQ(padded % 2, 0u);
   EXPECT_EQ(fast_even_size(253), 256u);
   EXPECT_EQ(fast_even_size(301), 320u);
+  EXPECT_EQ(fast_even_size(0), 2u);
+  CtfParameters far = papers_ctf();
+  far.defocus_u = far.defocus_v = 1e6;
+  EXPECT_THROW(padded_box(128, 0.01, far), InputError) << "more pixels than any memory has";
 }
 
 // The claim that ties this to RELION: to first order g - 1 = -2 sigma F^-1{CTF e^{ip} F V}, but for the mean.

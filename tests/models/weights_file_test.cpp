@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "core/base/sha256.hpp"
 #include "models/unet_weights.hpp"
 #include "models/weights_confidence.hpp"
 #include "tests/models/models_testing.hpp"
@@ -44,6 +45,13 @@ std::vector<std::byte> small_file() {
   WeightsInfo info = metadata();
   info.architecture = small();
   return encode_weights(info, {{"a", {2, 3}, {1, 2, 3, 4, 5, 6}}, {"b", {}, {-0.5f}}});
+}
+
+/// Makes the digest right again.
+void sign(std::vector<std::byte>& file) {
+  const std::string digest = sha256_bytes(file.data(), file.size() - 32);
+  for (std::size_t i = 0; i < 32; ++i)
+    file[file.size() - 32 + i] = static_cast<std::byte>(std::stoi(digest.substr(2 * i, 2), nullptr, 16));
 }
 
 /// The same file with its JSON text changed and lengths and digest made right again.
@@ -221,6 +229,20 @@ TEST(WeightsFile, ValuesThatAreNotFiniteAreRefusedBothWays) {
   const float bad = INFINITY;
   std::memcpy(file.data() + parsed.data_start, &bad, 4);
   expect_error<InputError>([&] { tensor_values(file, parsed, parsed.tensors[0]); }, "a, element 0", "inf");
+  const TemporaryFolder folder;
+  sign(file);
+  std::ofstream(folder.file("x.crw"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+  expect_error<InputError>([&] { verify_weights(folder.file("x.crw")); }, "a, element 0", "inf");
+}
+
+TEST(WeightsFile, DeepMetadataIsRefused) {
+  for (const int levels : {65, 100000}) {
+    const std::string deep =
+        std::string(static_cast<std::size_t>(levels), '[') + std::string(static_cast<std::size_t>(levels), ']');
+    const auto file = with_json(small_file(), "355", deep);
+    expect_error<InputError>([&] { parse_weights_structure(file, "x.crw"); }, "x.crw", "nesting", "64");
+  }
 }
 
 TEST(WeightsFile, NothingIsLeftWhenSavingFails) {

@@ -104,7 +104,7 @@ TEST_F(Dataset, AssembliesHoldASecondMolecule) {
     joined += half.input.data == both.input.data;
     cuts.insert({alone.cut, both.cut});
     EXPECT_EQ(both.half_fsc[3], both.cut == 6 ? 0.3f : 0.8f);
-    EXPECT_NEAR(map_scale(both.input, Normalisation::contrast).scale, 1, 1e-3);
+    EXPECT_NEAR(map_scale(both.input, Normalisation::contrast), 1, 1e-3);
     for (const Map* map : {&both.input, &both.target}) {
       const Map again = low_pass(*map, both.cut);
       double beyond = 0, all = 0;
