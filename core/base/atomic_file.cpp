@@ -10,57 +10,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
+#include "core/base/file_error.hpp"
 
 namespace cryored {
 namespace {
-
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::string remedy_for(int error, const std::string& path) {
-  const std::string folder = folder_of(path);
-  switch (error) {
-    case ENOSPC:
-      return "free space on the file system of " + folder + " (df -h " + folder + "), then run again";
-    case EDQUOT:
-      return "the disk quota is used up: delete files or ask for more quota (quota -s), then run again";
-    case EFBIG:
-      return "the file is larger than the limit set for this job or the file system allows: raise it (ulimit -f "
-             "unlimited)";
-    case EACCES:
-    case EPERM:
-      return "make the folder " + folder + " writable for this user";
-    case EROFS:
-      return "the file system of " + folder + " is mounted read-only: write elsewhere or have it remounted";
-    case ENOENT:
-    case ENOTDIR:
-      return "create the folder " + folder + " first, or correct the path";
-    case EISDIR:
-      return "remove or rename the folder of that name, or choose another output name";
-    case ENAMETOOLONG:
-      return "choose a shorter output name";
-    case EMFILE:
-    case ENFILE:
-      return "raise the number of open files (ulimit -n)";
-    case EIO:
-    case ESTALE:
-      return "the disk or network file system failed: check it (dmesg), then run again";
-    default:
-      return "check the file system of " + folder;
-  }
-}
-
-[[noreturn]] void fail(const std::string& path, const std::string& doing, int error) {
-  throw SystemError(Problem{path, doing, std::strerror(error), "", remedy_for(error, path)});
-}
 
 // A write beyond RLIMIT_FSIZE raises SIGXFSZ, which kills the process before it can
 // say why. While blocked, write() returns EFBIG instead; the pending signal is eaten.
@@ -110,7 +67,7 @@ AtomicFile::AtomicFile(const std::string& final_path, Naming naming) : final_pat
   struct stat info {};
   // Devices and pipes cannot be replaced atomically, and as root a rename would destroy them.
   if (stat(final_path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    if (S_ISDIR(info.st_mode)) fail(final_path, "cannot write the result", EISDIR);
+    if (S_ISDIR(info.st_mode)) fail_file(final_path, "cannot write the result", EISDIR);
     throw SystemError(Problem{final_path, "", "a device, pipe or socket of that name", "a regular file or a new name",
                               "choose another output name"});
   }
@@ -137,7 +94,7 @@ AtomicFile::AtomicFile(const std::string& final_path, Naming naming) : final_pat
     // The name can be taken by the same process number on another host of a shared disk.
     if (fd_ >= 0 || errno != EEXIST) break;
   }
-  if (fd_ < 0) fail(final_path, "cannot create a file in the folder " + folder, errno);
+  if (fd_ < 0) fail_file(final_path, "cannot create a file in the folder " + folder, errno);
   apply_umask(fd_, folder);
 }
 
@@ -152,10 +109,10 @@ bool AtomicFile::give_name() {
     return linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
   };
   if (link_to(final_path_)) return true;
-  if (errno != EEXIST) fail(final_path_, "cannot give the finished file its name", errno);
+  if (errno != EEXIST) fail_file(final_path_, "cannot give the finished file its name", errno);
   // What is there is replaced by a rename, and for that it needs a name of its own first.
   while (!link_to(temporary_path_)) {
-    if (errno != EEXIST) fail(final_path_, "cannot give the finished file its name", errno);
+    if (errno != EEXIST) fail_file(final_path_, "cannot give the finished file its name", errno);
     temporary_path_.replace(temporary_path_.size() - 4, 4, "_.tmp");
   }
   nameless_ = false;
@@ -172,7 +129,7 @@ void AtomicFile::write_all(const void* bytes, std::size_t count, std::uint64_t o
       if (errno == EINTR) continue;
       guard.seen = errno == EFBIG;
       const int error = errno;
-      fail(final_path_, "writing failed after " + std::to_string(offset) + " bytes", error);
+      fail_file(final_path_, "writing failed after " + std::to_string(offset) + " bytes", error);
     }
     from += done;
     offset += static_cast<std::uint64_t>(done);
@@ -202,7 +159,7 @@ void AtomicFile::commit() {
   do {
     result = fsync(fd_);
   } while (result < 0 && errno == EINTR);
-  if (result < 0 && errno != EINVAL && errno != ENOTSUP) fail(final_path_, "flushing to disk failed", errno);
+  if (result < 0 && errno != EINVAL && errno != ENOTSUP) fail_file(final_path_, "flushing to disk failed", errno);
   bool named = false;
   if (nameless_) {
     checkpoint();
@@ -211,11 +168,11 @@ void AtomicFile::commit() {
   // Network file systems report a full disk as late as here. After EINTR the descriptor is closed on Linux.
   result = close(fd_);
   fd_ = -1;
-  if (!named && result < 0 && errno != EINTR) fail(final_path_, "closing failed", errno);
+  if (!named && result < 0 && errno != EINTR) fail_file(final_path_, "closing failed", errno);
   if (!named) {
     checkpoint();  // the last one: after it the file is there
     if (rename(temporary_path_.c_str(), final_path_.c_str()) != 0)
-      fail(final_path_, "cannot give the finished file its name", errno);
+      fail_file(final_path_, "cannot give the finished file its name", errno);
   }
   committed_ = true;
   // Makes the rename itself durable. The result is complete by now, and some file systems
@@ -224,7 +181,7 @@ void AtomicFile::commit() {
   if (folder < 0) return;
   const int error = fsync(folder) == 0 ? 0 : errno;
   close(folder);
-  if (error == EIO) fail(final_path_, "flushing the folder to disk failed", error);
+  if (error == EIO) fail_file(final_path_, "flushing the folder to disk failed", error);
 }
 
 void write_text_atomically(const std::string& path, const std::string& text) {

@@ -62,6 +62,8 @@ Ctf::Ctf(const CtfParameters& p) : parameters_(p) {
           p.spherical_aberration, "mm, 0 to 100");
   require(p.amplitude_contrast >= 0 && p.amplitude_contrast <= 1, "amplitude contrast (rlnAmplitudeContrast)",
           p.amplitude_contrast, "0 to 1");
+  for (const double v : {p.defocus_u, p.defocus_v})
+    require(std::abs(v) <= 1e6, "defocus (rlnDefocusU, rlnDefocusV)", v, "A, -1,000,000 to 1,000,000");
   for (const double v :
        {p.defocus_u, p.defocus_v, p.defocus_angle, p.phase_shift, p.b_factor, p.scale, p.beam_tilt_x, p.beam_tilt_y})
     require(true, "defocus, phase shift, B factor, scale or beam tilt", v, "finite numbers");
@@ -124,14 +126,6 @@ double Ctf::phase(double kx, double ky) const {
   for (std::size_t i = 0; i < parameters_.odd_zernike.size(); ++i)
     if (parameters_.odd_zernike[i] != 0) phi += parameters_.odd_zernike[i] * zernike_odd(i, kx, ky);
   return phi;
-}
-
-void Ctf::fill(std::size_t box, double pixel_size, float* out) const {
-  const double unit = 1 / (static_cast<double>(box) * pixel_size);
-  for (std::size_t y = 0; y < box; ++y)
-    for (std::size_t x = 0; x <= box / 2; ++x)
-      *out++ = static_cast<float>(
-          value(static_cast<double>(x) * unit, static_cast<double>(signed_frequency(y, box)) * unit));
 }
 
 }  // namespace cryored

@@ -19,7 +19,7 @@ struct CtfParameters {
   double b_factor = 0;                      ///< A^2, envelope exp(-b |k|^2 / 4)
   double scale = 1;                         ///< of the whole function
   double beam_tilt_x = 0, beam_tilt_y = 0;  ///< mrad; adds to the odd aberrations, as in RELION 5
-  /// Coefficients of the symmetric (added to gamma) and antisymmetric (a phase of the image) aberrations, radians;
+  /// Coefficients of the symmetric (taken from gamma) and antisymmetric (a phase of the image) aberrations, radians;
   /// the polynomials are those of zernike_even() and zernike_odd(), with k in 1/A.
   std::vector<double> even_zernike, odd_zernike;
 
@@ -41,7 +41,7 @@ double zernike_odd(std::size_t index, double x, double y);
 /// An image's transform is the projection's times value(k) exp(i phase(k)).
 class Ctf {
  public:
-  /// Throws InputError for values outside their range (voltage, Cs, amplitude contrast) or not finite.
+  /// Throws InputError for values outside their range (voltage, Cs, amplitude contrast, defocus) or not finite.
   explicit Ctf(const CtfParameters& parameters);
 
   double value(double kx, double ky) const;
@@ -54,8 +54,6 @@ class Ctf {
 
   /// value() at n points (kx, ky) * unit, unit in 1/A.
   void values(const float* kx, const float* ky, std::size_t n, double unit, float* out) const;
-  /// value() over the half transform of a box x box image: (box / 2 + 1) x box floats, kx fastest, FFTW order.
-  void fill(std::size_t box, double pixel_size, float* out) const;
 
   const CtfParameters& parameters() const { return parameters_; }
 

@@ -53,10 +53,6 @@ std::vector<double> parse_coefficients(std::string_view text, const std::string&
   return out;
 }
 
-std::string format_coefficients(const std::vector<double>& values) {
-  return fmt::format("[{}]", fmt::join(values, ","));
-}
-
 CtfTable::CtfTable(const StarTable& particles, const StarTable* optics) : particles_(particles), optics_(optics) {
   for (const char* label : kLabels) {
     in_particles_.push_back(particles.column(label));
@@ -92,8 +88,9 @@ CtfParameters CtfTable::of_row(std::size_t row) const {
   }
   const auto where = [&] { return fmt::format("{}, particle {}", file_of(particles_), row + 1); };
   const auto number = [&](Label label, double absent) {
-    const std::string_view text = cell(label, row, group_row);
-    return text.empty() ? absent : number_of(text, where(), kLabels[label]);
+    // An empty cell is no number: only a column that is not there leaves the usual value.
+    if (!in_particles_[label] && !in_optics_[label]) return absent;
+    return number_of(cell(label, row, group_row), where(), kLabels[label]);
   };
   const auto list = [&](Label label) {
     const std::string_view text = cell(label, row, group_row);

@@ -34,6 +34,5 @@ class CtfTable {
 
 /// A list as RELION writes it, "[0.1,0,-2e-3]"; spaces around numbers are allowed. Throws InputError naming `where`.
 std::vector<double> parse_coefficients(std::string_view text, const std::string& where);
-std::string format_coefficients(const std::vector<double>& values);
 
 }  // namespace cryored

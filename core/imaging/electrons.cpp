@@ -50,7 +50,7 @@ double displacement(const CtfParameters& parameters, double resolution) {
 }
 
 std::size_t fast_even_size(std::size_t n) {
-  for (n += n % 2;; n += 2) {
+  for (n = std::max<std::size_t>(n + n % 2, 2);; n += 2) {
     std::size_t rest = n;
     for (const std::size_t prime : {2u, 3u, 5u})
       while (rest % prime == 0) rest /= prime;
@@ -62,6 +62,12 @@ std::size_t padded_box(std::size_t box, double pixel_size, const CtfParameters& 
   const double finest = std::max(resolution, 2 * pixel_size);
   const double pixels = displacement(ctf, finest) / pixel_size;
   const double wanted = std::max(static_cast<double>(box) + pixels, 2 * pixels);
+  constexpr double kLargest = 65536;
+  if (!(wanted <= kLargest))
+    throw InputError(Problem{"CTF", "defocus, aberrations and pixel size",
+                             "detail is moved by " + std::to_string(pixels) + " pixels",
+                             "images of " + std::to_string(static_cast<long>(kLargest)) + " pixels at most",
+                             "check rlnDefocusU, rlnDefocusV and rlnImagePixelSize"});
   return fast_even_size(static_cast<std::size_t>(std::ceil(wanted)));
 }
 

@@ -87,9 +87,13 @@ void ParticleSet::find_groups() {
     group.optics_row = row;
     group.pixel_size = optics_->number(row, "rlnImagePixelSize");
     const std::string place = star_.path + ": data_optics, row " + std::to_string(row + 1);
-    if (!std::isfinite(group.pixel_size) || group.pixel_size <= 0)
+    if (!(group.pixel_size >= kLeastPixelSize && group.pixel_size <= kMostPixelSize))
       throw InputError(Problem{place, "_rlnImagePixelSize", std::string(optics_->text(row, "rlnImagePixelSize")),
-                               "a positive number of A", "correct the value"});
+                               "0.01 to 1000 A", "correct the value"});
+    if (optics_->has("rlnImageDimensionality") && optics_->integer(row, "rlnImageDimensionality") != 2)
+      throw InputError(Problem{place, "_rlnImageDimensionality",
+                               std::string(optics_->text(row, "rlnImageDimensionality")), "2",
+                               "particles that are volumes (subtomograms) are not done"});
     if (optics_->has("rlnImageSize")) {
       const long box = optics_->integer(row, "rlnImageSize");
       if (box <= 0 || box % 2 != 0)
@@ -124,17 +128,24 @@ ParticleSet::Image ParticleSet::locate(std::size_t row) {
   auto found = stack_index_.find(path);
   if (found == stack_index_.end()) {
     MrcHeader header;
+    const std::string note = " (names count from the working directory, RELION's project folder)";
     try {
       header = read_mrc_header(std::string(path));
+    } catch (const SystemError& error) {
+      throw SystemError(where(row) + ": " + error.what() + note);  // no fault of this particle
     } catch (const Error& error) {
-      throw InputError(where(row) + ": " + error.what() +
-                       " (names count from the working directory, RELION's project folder)");
+      throw InputError(where(row) + ": " + error.what() + note);
     }
     found = stack_index_.emplace(std::string(path), static_cast<std::uint32_t>(stack_paths_.size())).first;
     stack_paths_.emplace_back(path);
     stack_headers_.push_back(header);
   }
   const MrcHeader& header = stack_headers_[found->second];
+  if (at == std::string_view::npos && header.nz > 1)
+    throw InputError(Problem{where(row), "_rlnImageName",
+                             std::string(name) + ", " + std::to_string(header.nz) + " sections",
+                             "number@stack, or a single image",
+                             "name the image of the stack; particles that are volumes (subtomograms) are not done"});
   if (section > header.nz)
     throw InputError(Problem{where(row), "image number", std::to_string(section),
                              "1 to " + std::to_string(header.nz) + ", the images of the stack",
@@ -165,8 +176,8 @@ ParticleGroup& ParticleSet::group_of(std::size_t row, std::size_t box) {
     return groups_[found->second];
   }
   const double pixel_size = pixel_size_30(row);
-  if (!std::isfinite(pixel_size) || pixel_size <= 0)
-    throw InputError(Problem{where(row), "pixel size", std::to_string(pixel_size), "a positive number of A",
+  if (!(pixel_size >= kLeastPixelSize && pixel_size <= kMostPixelSize))
+    throw InputError(Problem{where(row), "pixel size", std::to_string(pixel_size), "0.01 to 1000 A",
                              "correct _rlnDetectorPixelSize and _rlnMagnification"});
   for (ParticleGroup& group : groups_)
     if (group.box == box && std::abs(group.pixel_size - pixel_size) < 1e-4 * pixel_size) return group;
@@ -205,6 +216,15 @@ std::shared_ptr<const MrcFile> ParticleSet::open(std::uint32_t stack) const {
     return opened_.front().second;
   }
   auto file = std::make_shared<const MrcFile>(stack_paths_[stack]);
+  // Images are read for hours, and a job that extracts them again may replace the stack meanwhile.
+  const MrcHeader &now = file->header(), &then = stack_headers_[stack];
+  const auto text = [](const MrcHeader& h) {
+    return std::to_string(h.nx) + " x " + std::to_string(h.ny) + ", " + std::to_string(h.nz) + " images of mode " +
+           std::to_string(h.mode);
+  };
+  if (now.nx != then.nx || now.ny != then.ny || now.nz != then.nz || now.mode != then.mode)
+    throw SystemError(Problem{stack_paths_[stack], "size", text(now), text(then) + ", as when this run began",
+                              "another program has replaced the stack: run again when it has ended"});
   opened_.insert(opened_.begin(), {stack, file});
   if (opened_.size() > kOpenStacks) opened_.pop_back();
   return file;
@@ -216,6 +236,8 @@ void ParticleSet::read_image(std::size_t row, float* out) const {
   try {
     file = open(image.stack);
     file->read_section(image.section, out);
+  } catch (const SystemError& error) {
+    throw SystemError(where(row) + ": " + error.what());
   } catch (const Error& error) {
     throw InputError(where(row) + ": " + error.what());
   }

@@ -36,7 +36,8 @@ class ParticleSet {
  public:
   /// Checks every row: image name, stack, section, box, CTF. Throws InputError that names the row for the first bad
   /// one, or, with `skip_bad`, keeps them in bad(). Throws InputError always for what concerns all rows: no particles,
-  /// a missing column, an odd box, images flagged as phase-flipped or CTF-corrected.
+  /// a missing column, an odd box or a wrong pixel size in the optics table, volumes, images flagged as phase-flipped
+  /// or CTF-corrected; SystemError always: what the machine refuses is no particle's fault.
   explicit ParticleSet(const std::string& star_path, bool skip_bad = false);
   ParticleSet(const ParticleSet&) = delete;
   ParticleSet& operator=(const ParticleSet&) = delete;
@@ -52,7 +53,8 @@ class ParticleSet {
   /// "particles.star: data_particles, row 17 (000017@stack.mrcs)", for messages.
   std::string where(std::size_t row) const;
   CtfParameters ctf(std::size_t row) const { return ctf_->of_row(row); }
-  /// The image of a usable row into out[box * box]. Throws InputError naming row and pixel when a value is not finite.
+  /// The image of a usable row into out[box * box]. Throws InputError naming row and pixel when a value is not finite,
+  /// SystemError when the stack is not the one of the beginning.
   /// May be called from several threads.
   void read_image(std::size_t row, float* out) const;
 

@@ -6,30 +6,15 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 
 #include "core/base/error.hpp"
+#include "core/base/file_error.hpp"
 
 namespace cryored {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 1024;
-
-std::string folder_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
-}
-
-[[noreturn]] void fail(const std::string& path, const std::string& doing, int error) {
-  const std::string folder = folder_of(path);
-  std::string remedy = "check the file system of " + folder;
-  if (error == ENOSPC || error == EDQUOT) remedy = "free space on it (df -h " + folder + "), then run again";
-  if (error == EFBIG) remedy = "raise the limit on the size of files (ulimit -f unlimited)";
-  if (error == EACCES || error == EPERM || error == EROFS) remedy = "make the folder " + folder + " writable";
-  if (error == ENOENT || error == ENOTDIR) remedy = "create the folder " + folder + ", or correct the path";
-  throw SystemError(Problem{path, doing, std::strerror(error), "", remedy});
-}
 
 std::size_t bytes_of(std::size_t box, std::size_t count) { return kHeaderBytes + box * box * count * sizeof(float); }
 
@@ -39,7 +24,7 @@ void write_at(int fd, const std::string& path, const void* bytes, std::size_t co
     const ssize_t done = pwrite(fd, from, count, static_cast<off_t>(offset));
     if (done < 0) {
       if (errno == EINTR) continue;
-      fail(path, "writing failed", errno);
+      fail_file(path, "writing failed", errno);
     }
     from += done;
     offset += static_cast<std::size_t>(done);
@@ -61,10 +46,11 @@ bool SharedStack::exists(const std::string& path, std::size_t box, std::size_t c
 }
 
 void SharedStack::create(const std::string& path, std::size_t box, std::size_t count) {
-  if (std::filesystem::is_directory(path)) fail(path, "cannot write the stack", EISDIR);
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) fail_file(path, "cannot write the stack", EISDIR);
   const std::string name = unfinished_name(path);
   const int fd = open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail(path, "cannot create a file in the folder " + folder_of(path), errno);
+  if (fd < 0) fail_file(path, "cannot create a file in the folder " + folder_of(path), errno);
   const std::size_t size = bytes_of(box, count);
   int error = posix_fallocate(fd, 0, static_cast<off_t>(size));
   // File systems without it get a sparse file.
@@ -75,7 +61,7 @@ void SharedStack::create(const std::string& path, std::size_t box, std::size_t c
   close(fd);
   if (error != 0) {
     unlink(name.c_str());
-    fail(path, "no room for " + std::to_string(size) + " bytes", error);
+    fail_file(path, "no room for " + std::to_string(size) + " bytes", error);
   }
 }
 
@@ -86,7 +72,7 @@ SharedStack::SharedStack(const std::string& path, std::size_t box, std::size_t c
                               std::to_string(bytes_of(box, count)) + " bytes",
                               "does each rank see the same folder? Then run with --fresh"});
   fd_ = open(unfinished_name(path).c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd_ < 0) fail(path, "cannot open the unfinished stack " + unfinished_name(path), errno);
+  if (fd_ < 0) fail_file(path, "cannot open the unfinished stack " + unfinished_name(path), errno);
 }
 
 SharedStack::~SharedStack() {
@@ -106,7 +92,7 @@ void SharedStack::flush() {
   do {
     result = fdatasync(fd_);
   } while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EINVAL && errno != ENOTSUP) fail(path_, "flushing to disk failed", errno);
+  if (result != 0 && errno != EINVAL && errno != ENOTSUP) fail_file(path_, "flushing to disk failed", errno);
 }
 
 void SharedStack::publish(double pixel_size, const MrcStatistics& statistics) {
@@ -114,7 +100,7 @@ void SharedStack::publish(double pixel_size, const MrcStatistics& statistics) {
   write_at(fd_, path_, header.data(), header.size(), 0);
   flush();
   if (std::rename(unfinished_name(path_).c_str(), path_.c_str()) != 0)
-    fail(path_, "cannot give the finished file its name", errno);
+    fail_file(path_, "cannot give the finished file its name", errno);
   const int folder = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   fsync(folder);

@@ -99,6 +99,9 @@ TEST(Ctf, RefusesNonsense) {
   p.amplitude_contrast = 1.2;
   EXPECT_THROW(Ctf{p}, InputError);
   p = {};
+  p.defocus_v = -1.1e6;
+  EXPECT_THROW(Ctf{p}, InputError);
+  p = {};
   p.even_zernike = {0, NAN};
   EXPECT_THROW(Ctf{p}, InputError);
 }
@@ -149,8 +152,9 @@ TEST(CtfStar, BadColumnsAreNamed) {
   EXPECT_NE(message_of(all + "1 9000 0 9000\n2 9000 0 9000\n", 1).find("rlnOpticsGroup of row 2"), std::string::npos);
   EXPECT_NE(message_of(all + "1 9000 0 nan\n").find("particle 1: rlnDefocusV"), std::string::npos);
   EXPECT_EQ(message_of(all + "1 9000 0 9000\n"), "");
+  EXPECT_NE(message_of(all + "1 9000 0 \"\"\n").find("rlnDefocusV"), std::string::npos) << "an empty cell";
   EXPECT_THROW(parse_coefficients("0.1,2", "x"), InputError);
-  EXPECT_EQ(parse_coefficients(format_coefficients({0.125, -3}), "x"), (std::vector<double>{0.125, -3}));
+  EXPECT_EQ(parse_coefficients("[0.125, -3]", "x"), (std::vector<double>{0.125, -3}));
 }
 
 }  // namespace

@@ -3,9 +3,12 @@
 #include "core/particles/particle_set.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "core/base/error.hpp"
@@ -145,6 +148,62 @@ TEST_F(ParticleSetTest, BadRowsAreKeptApartWhenAsked) {
   EXPECT_EQ(set.bad()[0].row, 3u);
   EXPECT_EQ(set.bad()[1].row, 8u);
   EXPECT_EQ(set.groups()[0].rows.size(), 18u);
+}
+
+TEST_F(ParticleSetTest, VolumesAreNoParticles) {
+  const std::string path = write_particles(folder_.path());
+  edit_star(path, "particles", 2, "rlnImageName", folder_ / "stack_1.mrcs");
+  expect_fault(path, {"row 3", "20 sections", "number@stack"});
+  edit_star(path, "particles", 2, "rlnImageName", "000001@" + folder_.path() + "/stack_1.mrcs");
+  edit_star(path, "optics", 0, "rlnImageDimensionality", "3");
+  expect_fault(path, {"data_optics, row 1", "rlnImageDimensionality", "3", "2"});
+}
+
+TEST_F(ParticleSetTest, PixelSizesAndDefociBeyondBelief) {
+  const std::string path = write_particles(folder_.path());
+  edit_star(path, "optics", 0, "rlnImagePixelSize", "2e-10");
+  expect_fault(path, {"data_optics, row 1", "2e-10", "0.01 to 1000 A"});
+  edit_star(path, "optics", 0, "rlnImagePixelSize", "3");
+  edit_star(path, "particles", 4, "rlnDefocusU", "1e200");
+  expect_fault(path, {"row 5", "rlnDefocusU", "1,000,000"});
+  edit_star(path, "particles", 4, "rlnDefocusU", "");
+  expect_fault(path, {"particle 5", "rlnDefocusU", "a finite number"});
+}
+
+TEST_F(ParticleSetTest, AStackThatIsReplacedMeanwhileIsNoticed) {
+  const std::string path = write_particles(folder_.path());
+  const ParticleSet set(path);
+  const std::string stack = folder_ / "stack_1.mrcs";
+  std::filesystem::remove(stack);
+  write_mrc(stack, Map(64, 64, 20), 3, MrcMode::float32, true);
+  std::vector<float> image(64 * 64);
+  try {
+    set.read_image(0, image.data());
+    FAIL();
+  } catch (const SystemError& error) {
+    const std::string message = error.what();
+    for (const char* part : {"row 1", "64 x 64", "32 x 32", "replaced"})
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST_F(ParticleSetTest, WhatTheMachineRefusesIsNoParticlesFault) {
+  const std::string path = write_particles(folder_.path());
+  // A sparse stack that cannot be mapped within the limit.
+  const std::int32_t images = 1 << 24;
+  {
+    std::fstream stack(folder_ / "stack_1.mrcs", std::ios::in | std::ios::out | std::ios::binary);
+    stack.seekp(8);
+    stack.write(reinterpret_cast<const char*>(&images), sizeof images);
+  }
+  std::filesystem::resize_file(folder_ / "stack_1.mrcs", 1024 + (std::uintmax_t{1} << 36));
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  const rlimit low{std::min<rlim_t>(before.rlim_cur, rlim_t{1} << 35), before.rlim_max};
+  setrlimit(RLIMIT_AS, &low);
+  std::vector<float> image(32 * 32);
+  EXPECT_THROW(ParticleSet(path, true).read_image(0, image.data()), SystemError);
+  setrlimit(RLIMIT_AS, &before);
 }
 
 TEST_F(ParticleSetTest, NoParticlesIsAnError) {

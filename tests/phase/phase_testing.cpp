@@ -32,8 +32,7 @@ void write_stack(const std::string& path, const TestGroup& group, int first, dou
   for (int i = 0; i < group.count; ++i) {
     HalfTransform half = forward(true_image(group, i));
     const Ctf ctf(ctf_of(i));
-    std::vector<float> values(half.size());
-    ctf.fill(group.box, group.pixel_size, values.data());
+    const std::vector<float> values = ctf_values(ctf, group.box, group.pixel_size);
     for (std::size_t k = 0; k < half.size(); ++k) half.data[k] *= values[k];
     Map image = inverse(std::move(half), group.box);
     for (float& v : image.data) v = v / static_cast<float>(noise) + normal(random);
@@ -43,6 +42,16 @@ void write_stack(const std::string& path, const TestGroup& group, int first, dou
 }
 
 }  // namespace
+
+std::vector<float> ctf_values(const Ctf& ctf, std::size_t box, double pixel_size) {
+  const double unit = 1 / (static_cast<double>(box) * pixel_size);
+  std::vector<float> values;
+  for (std::size_t y = 0; y < box; ++y)
+    for (std::size_t x = 0; x <= box / 2; ++x)
+      values.push_back(static_cast<float>(
+          ctf.value(static_cast<double>(x) * unit, static_cast<double>(signed_frequency(y, box)) * unit)));
+  return values;
+}
 
 Map true_image(const TestGroup& group, int i) {
   Map map(group.box, group.box, 1);

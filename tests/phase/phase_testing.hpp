@@ -38,6 +38,9 @@ void drop_column(const std::string& path, const std::string& block, const std::s
 /// Sets one pixel of a float32 stack in place.
 void poke(const std::string& stack, std::size_t section, std::size_t x, std::size_t y, float value);
 
+/// Ctf::value() over the half transform of a box x box image.
+std::vector<float> ctf_values(const cryored::Ctf& ctf, std::size_t box, double pixel_size);
+
 /// Correlation coefficient of two arrays.
 double correlation(const float* a, const float* b, std::size_t count);
 

@@ -325,8 +325,7 @@ TEST(PhaseFilters, FlipTakesTheSignAway) {
   parameters.defocus_u = parameters.defocus_v = 12000;
   const Ctf ctf(parameters);
   HalfTransform half = forward(truth), expected = half;
-  std::vector<float> values(half.size());
-  ctf.fill(group.box, group.pixel_size, values.data());
+  const std::vector<float> values = ctf_values(ctf, group.box, group.pixel_size);
   for (std::size_t i = 0; i < half.size(); ++i) {
     half.data[i] *= values[i];
     expected.data[i] *= std::abs(values[i]);

@@ -34,8 +34,7 @@ ParticleImages images(double noise) {
     parameters.defocus_v = parameters.defocus_u - 200;
     const Ctf ctf(parameters);
     HalfTransform half = forward(true_image(group, i));
-    std::vector<float> values(half.size());
-    ctf.fill(group.box, group.pixel_size, values.data());
+    const std::vector<float> values = ctf_values(ctf, group.box, group.pixel_size);
     for (std::size_t k = 0; k < half.size(); ++k) half.data[k] *= values[k] * static_cast<float>(scale);
     const Map image = inverse(std::move(half), group.box);
     out.ctfs.push_back(parameters);
