@@ -76,7 +76,7 @@ std::string fsc_plot(const DataSetRecords& d, const std::string& title, const st
   for (const std::string& label : shown) {
     const CellRecord* r = record_of(&d, label);
     if (!r) continue;
-    series.push_back(curve("", r->score.final_map.fsc_masked, r->score, style_of(r->mode), PlotLine::solid));
+    series.push_back(curve("", judged(*r).fsc_masked, r->score, style_of(r->mode), PlotLine::solid));
     if (r->mode != "known-angles" && r->mode != "plain+denoise")
       series.push_back(curve("", r->score.final_half_fsc, r->score, style_of(r->mode), PlotLine::dotted));
   }

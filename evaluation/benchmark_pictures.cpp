@@ -107,7 +107,7 @@ void add_hardest_slices(ReportPage& page, const BenchmarkSummary& summary, const
     const std::optional<Map> truth = truth_of(*r, results), map = map_at(r->map_path());
     ReportImageGrid::Row row{
         label,
-        fmt::format("{} A to truth, half-maps {} A, {:+.1f} shells", format_number(r->score.final_map.resolution, 1),
+        fmt::format("{} A to truth, half-maps {} A, {:+.1f} shells", format_number(judged(*r).resolution, 1),
                     format_number(r->score.final_half_map_resolution, 1), inflation(*r)),
         {slice_of(map), truth ? slice_of(filtered(*truth, r->score.final_half_fsc)) : GreyImage{}}};
     grid.rows.push_back(std::move(row));

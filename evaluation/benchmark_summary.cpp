@@ -80,8 +80,14 @@ std::string title_of(const DataSetRecords& d) {
 
 }  // namespace
 
+const MapScore& judged(const CellRecord& r) {
+  const ModeParts parts = mode_parts(r.mode);
+  const bool polished = parts.denoises && parts.refines && r.end != describe(RunEnd::converged);
+  return polished && r.score.raw && !r.score.raw->fsc.empty() ? *r.score.raw : r.score.final_map;
+}
+
 double truth_shell(const CellRecord& r, bool masked) {
-  return crossing_shell(masked ? r.score.final_map.fsc_masked : r.score.final_map.fsc, 0.5);
+  return crossing_shell(masked ? judged(r).fsc_masked : judged(r).fsc, 0.5);
 }
 
 double inflation(const CellRecord& r) { return crossing_shell(r.score.final_half_fsc, 0.143) - truth_shell(r, false); }
@@ -124,7 +130,7 @@ std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& r
 bool BenchmarkSummary::counts(const DataSetRecords& d) const {
   if (!d.plain || invented(*d.plain)) return false;
   const CellRecord& p = *d.plain;
-  return p.score.final_map.resolution <= hopeless && truth_shell(p, true) < nyquist_shell(p) - 1;
+  return judged(p).resolution <= hopeless && truth_shell(p, true) < nyquist_shell(p) - 1;
 }
 
 std::optional<Verdict> resolution_verdict(const BenchmarkSummary& s, const DataSetRecords& d, const CellRecord& r) {
@@ -193,11 +199,11 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
       }
       if (!summary.counts(d)) continue;
       ++m.counting;
-      const double gain = d.plain->score.final_map.resolution_masked / r.score.final_map.resolution_masked - 1;
+      const double gain = judged(*d.plain).resolution_masked / judged(r).resolution_masked - 1;
       m.mean_gain += gain;
       m.least_gain = std::min(m.least_gain, gain);
       if (const MapScore* map = regularised(r)) {
-        m.regularised_gain += d.plain->score.final_map.resolution_masked / map->resolution_masked - 1;
+        m.regularised_gain += judged(*d.plain).resolution_masked / map->resolution_masked - 1;
         ++m.regularised;
       }
       if (const auto v = resolution_verdict(summary, d, r))

@@ -12,15 +12,19 @@
 
 namespace cryored {
 
-/// Fractional shell at which the final map's FSC to the truth first falls below 0.5, inside the mask of the truth or
+/// The refinement's map without a denoiser's last word: the final one, or, of one that a denoiser took part in and that
+/// did not converge (its half-maps are the denoiser's), the joined map without a prior. `plain+denoise` is its
+/// denoised map, which is what it shows.
+const MapScore& judged(const CellRecord& record);
+
+/// Fractional shell at which the FSC of judged() to the truth first falls below 0.5, inside the mask of the truth or
 /// without it.
 double truth_shell(const CellRecord& record, bool masked);
 
-/// Shells by which RELION's half-map FSC at 0.143 lies beyond the final map's FSC to the truth at 0.5, both without
-/// mask and before the division by sinc^2 (MapScore). A converged refinement's final map has no denoiser in it
-/// (docs/red.md), so that no polish of the last pass covers an invention. For a map of two honest halves both are the
-/// same (Rosenthal and Henderson 2003): C_ref = sqrt(2 C / (1 + C)) is 0.5 at C = 0.143. Positive: the half-maps
-/// promise more than is there.
+/// Shells by which RELION's half-map FSC at 0.143 lies beyond the FSC of judged() to the truth at 0.5, both without
+/// mask and before the division by sinc^2 (MapScore), so that no polish of the last pass covers an invention. For a map
+/// of two honest halves both are the same (Rosenthal and Henderson 2003): C_ref = sqrt(2 C / (1 + C)) is 0.5 at C =
+/// 0.143. Positive: the half-maps promise more than is there.
 double inflation(const CellRecord& record);
 
 /// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its

@@ -28,7 +28,7 @@ ReportTable overview_table(const BenchmarkSummary& summary) {
         continue;
       }
       const CellRecord& r = *found->second;
-      std::string text = format_number(r.score.final_map.resolution_masked, 1);
+      std::string text = format_number(judged(r).resolution_masked, 1);
       if (const auto v = resolution_verdict(summary, d, r)) text += " " + describe(*v);
       if (r.end == "hopeless" || r.end == "time limit") text += " (" + r.end + ")";
       row.push_back(text);
@@ -78,8 +78,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
         for (const ReconstructionNote& note : it.notes)
           if (note.lambda) lambda = std::max(lambda, *note.lambda), any = true;
       const bool derived = r.mode == "plain+denoise";
-      table.rows.push_back({d.title, label, format_number(s.final_map.resolution, 1),
-                            format_number(s.final_map.resolution_masked, 1),
+      table.rows.push_back({d.title, label, format_number(judged(r).resolution, 1),
+                            format_number(judged(r).resolution_masked, 1),
                             s.raw ? format_number(s.raw->resolution_masked, 1) : "-",
                             regularised(r) ? format_number(regularised(r)->resolution_masked, 1) : "-",
                             s.angles_found ? format_number(s.angles_found->resolution_masked, 1) : "-",
@@ -93,9 +93,10 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
                             format_number(r.seconds / 60, 1)});
     }
   table.caption =
-      "To truth: FSC 0.5 of the final map, without a mask (before RELION's division by sinc^2, which its half-map FSC "
+      "To truth: FSC 0.5 of the final map (of a refinement with a denoiser that did not converge: of its joined map "
+      "without a prior), without a mask (before RELION's division by sinc^2, which its half-map FSC "
       "does not see either); half-maps: RELION's half-map FSC at 0.143; inflation: shells by which that lies beyond "
-      "the final map's FSC 0.5 to the truth, both without a mask; denoised: the map that the denoiser's last pass "
+      "that, both without a mask; denoised: the map that the denoiser's last pass "
       "makes, which of a converged refinement is not the final one; lambda: the largest of all iterations.";
   return table;
 }

@@ -30,15 +30,27 @@ def masked(part):
     return part["fsc_0.5_masked_A"]
 
 
+def judged(record):
+    """As judged() in evaluation/benchmark_summary.hpp: without a denoiser's last word."""
+    final = record["score"]["final"]
+    polished = record["mode"] not in ("known-angles", "plain", "plain+denoise") and record["end"] != "converged"
+    return final["raw_to_truth"] if polished and "raw_to_truth" in final else final["to_truth"]
+
+
+def denoised(record):
+    final = record["score"]["final"]
+    return final.get("denoised_to_truth") or (final["to_truth"] if judged(record) is not final["to_truth"] else None)
+
+
 def cell(record):
     if record is None:
         return ""
     final, mode = record["score"]["final"], record["mode"]
-    text = f"{masked(final['to_truth']):.1f}"
+    text = f"{masked(judged(record)):.1f}"
     if mode in ("known-angles", "plain+denoise"):
         return text
-    if mode != "plain" and "denoised_to_truth" in final and largest_lambda(record) > 0:
-        text += f" ({masked(final['denoised_to_truth']):.1f})"
+    if mode != "plain" and denoised(record) and largest_lambda(record) > 0:
+        text += f" ({masked(denoised(record)):.1f})"
     text += f"; {final['angular_error']['median_deg']:.1f}; {final['half_map_fsc_0.143_A']:.1f}"
     return text + (" (hopeless)" if record["end"] == "hopeless" else "")
 

@@ -116,6 +116,24 @@ TEST(Summary, DenoisedMapsAreComparedWhereThereAreSome) {
   EXPECT_NEAR(red.mean_gain, (0.1 + 0.2 + 0.3) / 3, 1e-9);
 }
 
+// A refinement that did not converge ends in the denoiser's own half-maps: their polish is no gain.
+TEST(Summary, StoppedRefinementsAreJudgedByTheirRawMaps) {
+  std::vector<CellRecord> records = {record("A", 0.1, "plain", 10, 10), record("A", 0.1, "red", 14, 13)};
+  records[1].end = "iteration limit";
+  records[1].score.raw = record("A", 0.1, "red", 11, 11).score.final_map;
+  EXPECT_NEAR(truth_shell(records[1], true), 11, 1e-9);
+  EXPECT_NEAR(inflation(records[1]), 2, 1e-9);
+  const ModeSummary red = summarise(records, 20).modes.at(0);
+  EXPECT_NEAR(red.mean_gain, 0.1, 1e-9);
+  EXPECT_NEAR(red.regularised_gain, 0.4, 1e-9) << "the denoised map stands apart";
+  EXPECT_NEAR(red.most_inflation_beyond_plain, 2, 1e-9);
+  records[1].end = "converged";
+  EXPECT_NEAR(truth_shell(records[1], true), 14, 1e-9) << "RELION's joined map, without a denoiser";
+  records[0].end = "hopeless";
+  records[0].score.raw = records[1].score.raw;
+  EXPECT_NEAR(truth_shell(records[0], true), 10, 1e-9) << "no denoiser took part";
+}
+
 TEST(Summary, RandomPhasesStandApart) {
   const std::string random = R"(,"randomise_phases_beyond_A":10.0)";
   std::vector<CellRecord> records = {record("A", 0.2, "plain", 10, 10, 5, 1, random),
