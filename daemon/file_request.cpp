@@ -24,6 +24,11 @@ bool is_inside(const std::string& path, const std::string& folder) {
          (path.size() > folder.size() && path.compare(0, folder.size(), folder) == 0 && path[folder.size()] == '/');
 }
 
+std::string problem(const PlacedRequest& placed, const char* field, const std::string& found,
+                    const std::string& allowed, const std::string& remedy) {
+  return Error(Problem{placed.path, field, found, allowed, remedy}).what();
+}
+
 /// On the computing thread: the request still stands, and nobody has taken it over.
 bool still_wanted(const std::string& path, const std::string& nonce, const std::string& next_answer) {
   struct stat info {};
@@ -42,30 +47,31 @@ std::string folder_of(const std::string& path) { return path.substr(0, std::max<
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 bool is_gone(int error) { return error == ENOENT || error == ENOTDIR || error == ESTALE; }
 
-std::string refusal(const PlacedRequest& placed, unsigned uid, const std::string& host) {
-  const FileRequest& request = placed.request;
-  const auto problem = [&](const char* field, const std::string& found, const std::string& allowed,
-                           const std::string& remedy) {
-    return std::string(Error(Problem{placed.path, field, found, allowed, remedy}).what());
-  };
-  if (request.protocol != protocol_version)
-    return problem("protocol", std::to_string(request.protocol),
-                   std::to_string(protocol_version) + ", which the daemon on " + host + " speaks",
-                   "let plugin and daemon be of the same version of cryored");
+std::string elsewhere(const PlacedRequest& placed, unsigned uid) {
   struct stat info {};
   if (lstat(placed.path.c_str(), &info) == 0 && info.st_uid != uid)
-    return problem("owner", "user " + std::to_string(info.st_uid),
+    return problem(placed, "owner", "user " + std::to_string(info.st_uid),
                    "user " + std::to_string(uid) + ", whose daemon this is",
                    "start a daemon of the user who runs RELION");
-  if (request.words.empty() || request.words[0] != name_of(placed.star))
-    return problem("words", request.words.empty() ? "none" : request.words[0],
-                   name_of(placed.star) + " as the first word", "let cryored-reconstruct write the file");
-  const std::string folder = folder_of(placed.path), real = real_path(folder);
+  const std::string real = real_path(folder_of(placed.path));
   if (!is_inside(real, placed.root))
-    return problem("folder", real.empty() ? "nothing" : real + ", by a symbolic link", "a folder below " + placed.root,
-                   "let the daemon watch the real folder");
+    return problem(placed, "folder", real.empty() ? "nothing" : real + ", by a symbolic link",
+                   "a folder below " + placed.root, "let the daemon watch the real folder");
+  return "";
+}
+
+std::string refusal(const PlacedRequest& placed, const std::string& host) {
+  const FileRequest& request = placed.request;
+  if (request.protocol != protocol_version)
+    return problem(placed, "protocol", std::to_string(request.protocol),
+                   std::to_string(protocol_version) + ", which the daemon on " + host + " speaks",
+                   "let plugin and daemon be of the same version of cryored");
+  if (request.words.empty() || request.words[0] != name_of(placed.star))
+    return problem(placed, "words", request.words.empty() ? "none" : request.words[0],
+                   name_of(placed.star) + " as the first word", "let cryored-reconstruct write the file");
+  const std::string folder = folder_of(placed.path);
   if (request.job_root_levels > std::count(folder.begin(), folder.end(), '/'))
-    return problem("job_root_levels", std::to_string(request.job_root_levels), "the folders above " + folder,
+    return problem(placed, "job_root_levels", std::to_string(request.job_root_levels), "the folders above " + folder,
                    "let cryored-reconstruct write the file");
   return "";
 }

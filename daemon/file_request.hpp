@@ -16,8 +16,12 @@ struct PlacedRequest {
   std::string root;  ///< the watched folder, a real path
 };
 
-/// Why this daemon never computes it, as Error::what() has it; empty: it does.
-std::string refusal(const PlacedRequest& placed, unsigned uid, const std::string& host);
+/// Why another daemon must compute it (one of that user, one that watches that place); empty: this one may. As
+/// Error::what() has it, like the next.
+std::string elsewhere(const PlacedRequest& placed, unsigned uid);
+
+/// Why no daemon of this version computes it; empty: this one does.
+std::string refusal(const PlacedRequest& placed, const std::string& host);
 
 /// What `cryored reconstruct` would have got, for the daemon of this generation. Request::wanted says false as soon as
 /// the caller has withdrawn the request or the next generation is there.

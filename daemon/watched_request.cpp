@@ -111,7 +111,7 @@ void WatchedRequest::forget() {
   request_.reset();
   phase_ = Phase::unproven;
   caller_ = other_ = Stillness();
-  generation_ = -1;
+  generation_ = left_generation_ = -1;
   ticket_ = 0;
   mailbox_.reset();
   unwritten_ = false;
@@ -133,8 +133,21 @@ void WatchedRequest::look_at_others(double now) {
   if (left || dead || other_.seconds() > context_.options.silence) return claim(highest + 1, now);
 }
 
+/// A request that another daemon must compute, or may be the only one to understand, is not taken from it.
+bool WatchedRequest::leaves_it(int generation, double now) {
+  const std::string why = elsewhere({*request_, path_, star_, root_}, context_.options.uid);
+  if (!why.empty()) {
+    note_once("watch.refused", why);
+    return true;
+  }
+  if (request_->protocol == protocol_version) return false;
+  if (left_generation_ != generation) left_generation_ = generation, left_since_ = now;
+  next_look_ = now + 0.2;
+  return now - left_since_ < context_.options.others_first;
+}
+
 void WatchedRequest::claim(int generation, double now) {
-  if (!context_.taking) return;
+  if (!context_.taking || leaves_it(generation, now)) return;
   answer_ = FileAnswer();
   answer_.nonce = request_->nonce;
   answer_.state = "accepted";
@@ -164,7 +177,7 @@ void WatchedRequest::claim(int generation, double now) {
     return answer_error(path_ + ": " + std::to_string(generation) +
                             " daemons, or attempts of one, did not end it. Remedy: look at their logs (--log)",
                         1, now);
-  const std::string why = refusal({*request_, path_, star_, root_}, context_.options.uid, context_.host);
+  const std::string why = refusal({*request_, path_, star_, root_}, context_.host);
   if (!why.empty()) return answer_error(why, 1, now);
   collect(now);
 }

@@ -53,6 +53,7 @@ class WatchedRequest {
   bool read_request(double now);
   void forget();
   void look_at_others(double now);
+  bool leaves_it(int generation, double now);
   void claim(int generation, double now);
   void collect(double now);
   void follow(double now);
@@ -74,7 +75,9 @@ class WatchedRequest {
 
   std::optional<FileRequest> request_;
   Stillness caller_, other_;
-  int generation_ = -1;  ///< of our answers; -1: none
+  int generation_ = -1;       ///< of our answers; -1: none
+  int left_generation_ = -1;  ///< that a daemon of the request's protocol may make, since left_since_
+  double left_since_ = 0;
   FileAnswer answer_;
   double last_beat_ = 0;
   bool unwritten_ = false;  ///< answer_ is final, but could not be written yet

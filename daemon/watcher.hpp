@@ -34,7 +34,8 @@ struct WatchOptions {
   double silence = 60;               ///< seconds without a beat until a caller or another daemon counts as gone
   double patience = 120;             ///< seconds for the files of a request to become complete
   double settle = 0.05;              ///< least seconds between the two looks at a request's files
-  unsigned uid = 0;                  ///< requests of other users are refused
+  double others_first = 5;           ///< seconds for a daemon of the protocol of a request that this one cannot read
+  unsigned uid = 0;                  ///< requests of other users are left to their daemons
 };
 
 class Watcher {

@@ -166,7 +166,8 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
 
   Patience patience(settings.via_files_timeout);
   Answers answers(files);
-  std::string waiting_for = "a daemon that watches " + place.folder + " to accept " + files.request;
+  std::string waiting_for = "a daemon that watches " + place.folder + ", of this user (" + std::to_string(geteuid()) +
+                            "; others' leave it), to accept " + files.request;
   double next_beat = now() + 0.05, beat_pause = 0.1;
   for (double pause = 0.02;; pause = std::min(pause * 1.4, 0.5)) {
     if (answers.look()) {

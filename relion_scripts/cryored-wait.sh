@@ -64,7 +64,7 @@ number() { printf '%s\n' "$text" | sed -n 's/^ "'"$1"'": \([0-9]*\),\{0,1\}$/\1/
 show() { printf '%b' "$(value "$1" | sed 's/\\"/"/g')"; }
 
 beat=0 silent=-1 last=
-waiting_for="a daemon that watches $folder to accept $request"
+waiting_for="a daemon that watches $folder, of this user ($(id -u); others' leave it), to accept $request"
 while :; do
   [ "$beat" -eq 0 ] || [ -f "$request" ] || fail "$request was removed while this call waited: cancelled"
   beat=$((beat + 1))

@@ -25,7 +25,8 @@ namespace fs = std::filesystem;
 /// Somebody who waits for a map: writes its request again and again.
 class Caller {
  public:
-  Caller(std::string star, std::vector<std::string> words) : star_(std::move(star)) {
+  Caller(std::string star, std::vector<std::string> words, int protocol = protocol_version) : star_(std::move(star)) {
+    request_.protocol = protocol;
     request_.nonce = random_digits(32);
     request_.words = {fs::path(star_).filename().string()};
     request_.words.insert(request_.words.end(), words.begin(), words.end());
@@ -82,9 +83,12 @@ struct Half {
               look.result = star + ".mrc";
               return look;
             },
-            [this](const std::string& event, const Json&) { overtaken += event == "watch.overtaken"; }) {}
+            [this](const std::string& event, const Json&) {
+              overtaken += event == "watch.overtaken";
+              refused += event == "watch.refused";
+            }) {}
   std::atomic<FilesLook::State> state{FilesLook::State::complete};
-  std::atomic<int> overtaken{0};
+  std::atomic<int> overtaken{0}, refused{0};
   FakeEngine engine{{"cpu"}};
   Queue queue;
   Watcher watcher;
@@ -255,6 +259,41 @@ TEST_F(WatcherTest, FilesThatAreRefusedOrNeverComplete) {
   EXPECT_EQ(complete.wait("done").exit, 0);
 }
 
+TEST_F(WatcherTest, AnotherUsersRequestIsLeftToADaemonOfThatUser) {
+  WatchOptions others = options();
+  ++others.uid;
+  Half stranger(others);
+  const Caller caller(star(), {"map"});
+  ASSERT_TRUE(soon([&] { return stranger.refused == 1; }));
+  usleep(300'000);
+  EXPECT_EQ(highest_generation(star(), caller.nonce()), -1) << "not claimed";
+  Half own(options());
+  own.engine.release_all();
+  EXPECT_EQ(caller.wait("done").exit, 0);
+  EXPECT_EQ(stranger.refused, 1) << "said once";
+  EXPECT_TRUE(stranger.engine.started().empty());
+}
+
+TEST_F(WatcherTest, AnotherProtocolIsAnsweredWhenNobodyWhoSpeaksItHasComeFirst) {
+  WatchOptions patient = options();
+  patient.others_first = 0.6;
+  const Half half(patient);
+  const Caller caller(star(), {"map"}, protocol_version + 1);
+  usleep(300'000);
+  EXPECT_EQ(highest_generation(star(), caller.nonce()), -1) << "a daemon that speaks it may come yet";
+  const FileAnswer answer = caller.wait("done");
+  EXPECT_EQ(answer.exit, 1);
+  EXPECT_NE(answer.err.find("protocol: found 2"), std::string::npos) << answer.err;
+  // One that is there is not disturbed.
+  const Caller served(star("y"), {"map"}, protocol_version + 1);
+  FileAnswer other;
+  other.nonce = served.nonce();
+  other.state = "accepted";
+  ASSERT_TRUE(create_exclusively(served.answer_name(), to_text(other)));
+  usleep(1'000'000);
+  EXPECT_EQ(highest_generation(star("y"), served.nonce()), 0);
+}
+
 TEST_F(WatcherTest, ARequestIsWantedUntilItIsWithdrawnOrTakenOver) {
   FileRequest request;
   request.nonce = random_digits(32);
@@ -279,10 +318,11 @@ TEST_F(WatcherTest, ARequestIsWantedUntilItIsWithdrawnOrTakenOver) {
   EXPECT_FALSE(asked.wanted()) << "another request";
   fs::remove(request_file(star()));
   EXPECT_FALSE(asked.wanted()) << "withdrawn";
-  EXPECT_EQ(refusal(placed, getuid(), "here").find("owner"), std::string::npos);
+  EXPECT_EQ(elsewhere(placed, getuid()).find("owner"), std::string::npos);
   base::write_text_atomically(request_file(star()), to_text(request));
-  EXPECT_EQ(refusal(placed, getuid(), "here"), "");
-  EXPECT_NE(refusal(placed, getuid() + 1, "here").find("owner: found user "), std::string::npos);
+  EXPECT_EQ(elsewhere(placed, getuid()), "");
+  EXPECT_EQ(refusal(placed, "here"), "");
+  EXPECT_NE(elsewhere(placed, getuid() + 1).find("owner: found user "), std::string::npos);
 }
 
 }  // namespace
