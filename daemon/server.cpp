@@ -119,10 +119,12 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
 
   bool wants_metrics_port() const { return options_.metrics_port && options_.metrics && !metrics_port; }
 
+  /// The time too: a successor's socket may have got the number of ours.
   bool socket_is_ours() const {
     struct stat now {};
     return lstat(address.socket().c_str(), &now) == 0 && now.st_ino == socket_file.st_ino &&
-           now.st_dev == socket_file.st_dev;
+           now.st_dev == socket_file.st_dev && now.st_ctim.tv_sec == socket_file.st_ctim.tv_sec &&
+           now.st_ctim.tv_nsec == socket_file.st_ctim.tv_nsec;
   }
 
   void leave(bool with_drain, const std::string& why) override {
@@ -218,7 +220,7 @@ Server::Server(Queue& queue, const Address& address, ServerOptions options, LogS
 
 Server::~Server() {
   // What still waits in handlers holds the state: let it go.
-  if (state_->socket_is_ours()) ::unlink(state_->address.socket().c_str());
+  if (!state_->leaving && state_->socket_is_ours()) ::unlink(state_->address.socket().c_str());
   Code ignored;
   state_->acceptor.close(ignored);
 }

@@ -3,6 +3,8 @@
 #include "daemon/server.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -208,6 +210,33 @@ TEST_F(ServerTest, ALostSocketEndsIt) {
   thread.join();
   EXPECT_TRUE(ended_well);
   server.reset();
+}
+
+TEST_F(ServerTest, ASuccessorsSocketIsNotRemoved) {
+  start();
+  engine.release_all();
+  server->stop(false);
+  thread.join();
+  Queue other(engine, QueueOptions{});
+  const Server successor(other, address, options);  // its file may have the number of the one that is gone
+  server.reset();
+  EXPECT_TRUE(fs::exists(address.socket()));
+}
+
+TEST_F(ServerTest, ASocketMadeAnewIsNotItsOwn) {
+  start();
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(stat(address.socket().c_str(), &before), 0);
+  // As where the number of the removed file is given to the next one.
+  usleep(20'000);
+  ASSERT_EQ(chmod(address.socket().c_str(), before.st_mode & 07777u), 0);
+  ASSERT_EQ(stat(address.socket().c_str(), &after), 0);
+  ASSERT_EQ(before.st_ino, after.st_ino);
+  thread.join();
+  EXPECT_TRUE(ended_well);
+  server.reset();
+  EXPECT_TRUE(fs::exists(address.socket()));
 }
 
 TEST_F(ServerTest, MetricsOnAPortAndNothingElse) {
