@@ -214,7 +214,11 @@ Server::Server(Queue& queue, const Address& address, ServerOptions options, LogS
   State& state = *state_;
   if (state.wants_metrics_port()) state.open_metrics_port();
   // From here on a signal waits for run(): who sees the socket may also end us.
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) state.signals.add(number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    // What the starter has ignored stays ignored: nohup, and the jobs of a script in the background.
+    struct sigaction action {};
+    if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) state.signals.add(number);
+  }
   state.listen();
 }
 

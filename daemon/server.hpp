@@ -46,7 +46,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Serves until the daemon leaves: by stop(), SIGTERM, SIGINT or SIGHUP (which cancel), after the idle time-out, or
+  /// Serves until the daemon leaves: by stop(), by SIGTERM, SIGINT or SIGHUP (which cancel; one that was
+  /// ignored at the start stays so), after the idle time-out, or
   /// when its socket was removed. Then the queue is empty, or its computations did not end within stop_time: false.
   bool run();
 

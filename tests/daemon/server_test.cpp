@@ -3,6 +3,7 @@
 #include "daemon/server.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -237,6 +238,15 @@ TEST_F(ServerTest, ASocketMadeAnewIsNotItsOwn) {
   EXPECT_TRUE(ended_well);
   server.reset();
   EXPECT_TRUE(fs::exists(address.socket()));
+}
+
+TEST_F(ServerTest, WhatItsStarterIgnoresItIgnores) {
+  signal(SIGHUP, SIG_IGN);
+  start();
+  kill(getpid(), SIGHUP);
+  usleep(300'000);
+  EXPECT_TRUE(Client(address.socket()).connected());
+  signal(SIGHUP, SIG_DFL);
 }
 
 TEST_F(ServerTest, MetricsOnAPortAndNothingElse) {
