@@ -36,6 +36,21 @@ std::string stamp_of(const struct stat& info) {
          std::to_string(info.st_ctim.tv_nsec);
 }
 
+/// Of the folder itself, no link. On network file systems by opening it, for only that asks the server: lstat() answers
+/// from the attributes of up to a minute ago.
+bool look_at_folder(const std::string& path, bool network, struct stat& info) {
+  if (network) {
+    const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) {
+      const bool seen = fstat(fd, &info) == 0;
+      close(fd);
+      return seen;
+    }
+    if (errno != EACCES && errno != EMFILE && errno != ENFILE) return false;
+  }
+  return lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 bool below(const std::string& path, const std::string& folder) {
   return path.size() > folder.size() && path.compare(0, folder.size(), folder) == 0 &&
          (folder == "/" || path[folder.size()] == '/');
@@ -199,7 +214,7 @@ void FolderWatch::look_again(double now, bool everything) {
     if (found == folders_.end()) continue;
     Folder& folder = found->second;
     struct stat info {};
-    if (lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    if (!look_at_folder(path, folder.network, info)) {
       leave(path);
       continue;
     }
