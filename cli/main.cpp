@@ -1,5 +1,6 @@
 // cryored: one program, one subcommand per file of cli/commands/.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,9 +76,16 @@ int fail(const std::string& message, int code) {
   return code;
 }
 
+/// Where the caller has closed one of the three, the next file would get its number, and our words with it.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd < 3; ++fd)
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);  // as useless as a closed one
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit becomes an error of write(), not our end
   try {
     const int code = dispatch({argv + 1, argv + argc});

@@ -216,6 +216,21 @@ TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
   EXPECT_FALSE(exists(json));
 }
 
+TEST_F(DaemonTest, InTheBackgroundFromAProcessWithoutDescriptors) {
+  for (const char* closed : {"<&- >&-", "<&- >&- 2>&-", ">&-"}) {
+    Invocation start = daemon({"--background"});
+    start.words = {"sh", "-c", "\"$0\" daemon --device cpu --background " + std::string(closed), cryored()};
+    start.timeout = 30;
+    EXPECT_EQ(run(start).signal, 0) << closed << ": it hangs";
+    std::string json = socket();
+    ASSERT_NE(json, "") << closed;
+    json.replace(json.size() - 5, 5, ".json");
+    start.words = {cryored(), "daemon", "--stop"};
+    EXPECT_EQ(run(start).code, 0);
+    for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
+  }
+}
+
 // A config file speaks to every daemon of the user, and only one of them can have the port.
 TEST_F(DaemonTest, AMetricsPortThatIsTakenStopsOnlyWhoAsksForItByName) {
   const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
