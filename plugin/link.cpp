@@ -40,7 +40,9 @@ class Launcher {
       dup2(null, 0);
       dup2(null, 1);
       dup2(ends[1], 2);
-      execl(program.c_str(), "cryored", "daemon", "--background", "--daemon-name", name.c_str(), nullptr);
+      // Each request brings these itself: those of this job must not rule the jobs that come after it.
+      execl(program.c_str(), "cryored", "daemon", "--background", "--daemon-name", name.c_str(), "--device", "auto",
+            "--threads", "0", nullptr);
       const std::string text = program + ": " + std::strerror(errno) + "\n";
       if (write(2, text.data(), text.size()) < 0) _exit(126);
       _exit(127);

@@ -282,6 +282,16 @@ OptionSpec watch_seconds(const std::string& name, const std::string& default_val
   return option;
 }
 
+/// Of requests that do not say it.
+OptionSpec daemon_threads_option() {
+  OptionSpec option = threads_option();
+  option.help =
+      "threads on the CPU for requests that do not say it; 0, or without it: the processors this process may use "
+      "(affinity mask, control group), divided among the devices";
+  option.minimum = 0;
+  return option;
+}
+
 }  // namespace
 
 Command daemon_command() {
@@ -332,7 +342,7 @@ Command daemon_command() {
        "blocks where it never would; without it no limit"},
       {"gpu-memory-limit", OptionKind::text, "SIZE", "",
        "memory for the denoiser on each GPU; without it what is free"},
-      threads_option(),
+      daemon_threads_option(),
       port,
       of_command_line({"metrics-port-from", OptionKind::text, "TEXT", "",
                        "where the port was set, for messages, and that it may be taken later; --background sets it"}),

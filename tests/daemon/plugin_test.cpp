@@ -87,6 +87,21 @@ TEST_F(PluginThroughDaemon, FilesHaveTheModeOfTheCallersUmask) {
   }
 }
 
+TEST_F(PluginThroughDaemon, TheFirstJobsDeviceAndThreadsAreNotThoseOfTheNext) {
+  files.write();
+  const std::vector<std::string> words{"--prior", "red", "--weights", "builtin:identity"};
+  Invocation first = plugin_call(words);
+  first.environment["CRYORED_THREADS"] = "3";
+  write_file(scratch / "cryored.conf", "device = cuda:5\nthreads = 5\n");
+  const Outcome started = run(first);
+  ASSERT_EQ(started.code, 0) << started.err;
+  EXPECT_NE(started.out.find("on CPU (3 threads)"), std::string::npos) << "its own: " << started.out;
+  std::filesystem::remove(scratch / "cryored.conf");
+  EXPECT_EQ(run(plugin_call(words)).out.find("on CPU (3 threads)"), std::string::npos);
+  const std::string daemon = read_file("/proc/" + std::to_string(daemon_pid()) + "/cmdline");
+  for (const char* part : {"--device=auto", "--threads=0"}) EXPECT_NE(daemon.find(part), std::string::npos) << part;
+}
+
 TEST_F(PluginThroughDaemon, MpirunDoesNotWaitForTheDaemonThatARankStarted) {
   if (run(std::vector<std::string>{"sh", "-c", "command -v mpirun"}).code != 0) GTEST_SKIP() << "no mpirun here";
   files.write();
