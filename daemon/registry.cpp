@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <climits>
+#include <ctime>
 #include <exception>
 #include <filesystem>
+#include <map>
+#include <regex>
 
+#include "core/base/error.hpp"
 #include "daemon/http_get.hpp"
 
 namespace cryored::daemon {
@@ -36,6 +40,18 @@ std::string own_host() {
 
 bool flag(const Json& json, const Json::json_pointer& at) {
   return json.is_object() && json.contains(at) && json.at(at).is_boolean() && json.at(at).get<bool>();
+}
+
+/// The key of a file that a daemon writes: NAME-HASH, then .json, .lock, .sock, .log or, renamed, .N.log; else empty.
+std::string key_of_file(const std::string& name) {
+  static const std::regex pattern("([A-Za-z0-9_-]{1,32}-[0-9a-f]{16})\\.(json|lock|sock|([0-9]\\.)?log)");
+  std::smatch parts;
+  return std::regex_match(name, parts, pattern) ? parts[1].str() : "";
+}
+
+bool is_of_another_host(const Json& file) {
+  return file.is_object() && file.contains("host") && file["host"].is_string() &&
+         file["host"].get<std::string>() != own_host();
 }
 
 void ask(FoundDaemon& found, std::chrono::milliseconds patience) {
@@ -72,22 +88,63 @@ const char* condition_name(Condition condition) {
   return "";
 }
 
+Json daemon_file(const Address& address) {
+  Json file = Json::parse(small_file(address.json()), nullptr, false);
+  return file.is_object() ? file : Json();
+}
+
+int pid_of(const Json& file) {
+  return file.is_object() && file.contains("pid") && file["pid"].is_number_integer() ? file["pid"].get<int>() : 0;
+}
+
+std::string pid_text(const Json& file) {
+  const int pid = pid_of(file);
+  return pid > 0 ? "pid " + std::to_string(pid) : "pid unknown";
+}
+
+std::vector<std::string> remove_leftovers(const std::string& folder, const std::string& own_key, double age) {
+  struct Left {
+    std::vector<std::string> files;
+    std::time_t newest = 0;
+  };
+  std::map<std::string, Left> all;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string key = key_of_file(at->path().filename().string());
+    struct stat info {};
+    if (key.empty() || key == own_key || lstat(at->path().c_str(), &info) != 0) continue;
+    Left& left = all[key];
+    left.files.push_back(at->path().string());
+    left.newest = std::max(left.newest, info.st_mtim.tv_sec);
+  }
+  std::vector<std::string> removed;
+  for (const auto& [key, left] : all) {
+    const Address address{folder, key};
+    if (std::difftime(std::time(nullptr), left.newest) < age || is_of_another_host(daemon_file(address))) continue;
+    try {
+      const DaemonLock lock(address, 0);  // its file goes with it
+      if (!lock.held()) continue;
+      for (const std::string& file : left.files)
+        if (file != address.lock()) unlink(file.c_str());
+      removed.push_back(key);
+    } catch (const SystemError&) {  // a lock that cannot be looked at is left to people
+    }
+  }
+  return removed;
+}
+
 std::vector<FoundDaemon> find_daemons(const std::string& folder, std::chrono::milliseconds patience) {
   std::vector<FoundDaemon> all;
-  const std::string host = own_host(), ending = ".json";
+  const std::string ending = ".json";
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     const std::string name = at->path().filename().string();
     if (name.size() <= ending.size() || name[0] == '.' || name.substr(name.size() - ending.size()) != ending) continue;
     FoundDaemon found;
     found.address = {folder, name.substr(0, name.size() - ending.size())};
-    found.file = Json::parse(small_file(at->path().string()), nullptr, false);
-    if (!found.file.is_object()) found.file = nullptr;
-    const std::string its_host = found.file.is_object() && found.file.contains("host") && found.file["host"].is_string()
-                                     ? found.file["host"].get<std::string>()
-                                     : host;
+    found.file = daemon_file(found.address);
     // A lock of another machine may not be seen from here.
-    if (its_host != host)
+    if (is_of_another_host(found.file))
       found.condition = Condition::other_host;
     else if (daemon_lives(found.address))
       ask(found, patience);

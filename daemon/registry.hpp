@@ -29,6 +29,17 @@ struct FoundDaemon {
   std::string error;  ///< why silent
 };
 
+/// KEY.json; null where it cannot be read.
+Json daemon_file(const Address& address);
+/// The pid in it, 0 where it has none; and as "pid 123".
+int pid_of(const Json& file);
+std::string pid_text(const Json& file);
+
+/// Removes what daemons of other keys have left in `folder` (KEY.json, socket, lock and logs): those whose lock is
+/// free, that do not say to be of another host, and of whose files none was written to for `age` seconds. Returns their
+/// keys.
+std::vector<std::string> remove_leftovers(const std::string& folder, const std::string& own_key, double age = 86400);
+
 /// All of `folder`, by key; each one that lives is asked and given `patience` to answer. A folder that is not there
 /// holds none. Never throws for what single files hold.
 std::vector<FoundDaemon> find_daemons(const std::string& folder,

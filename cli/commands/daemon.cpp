@@ -23,6 +23,7 @@
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/protocol.hpp"
+#include "daemon/registry.hpp"
 #include "daemon/server.hpp"
 #include "daemon/watcher.hpp"
 
@@ -194,6 +195,8 @@ int serve(const Settings& settings, daemon::StartReport& report) {
     else
       std::cerr << event + " " + daemon::dump(fields) + "\n";
   };
+  if (const auto keys = daemon::remove_leftovers(address.folder, address.key); !keys.empty())
+    log("daemon.cleaned", {{"folder", address.folder}, {"keys", keys}});
   daemon::QueueOptions limits;
   limits.memory_limit = size_option(settings, "memory-limit");
   daemon::Queue queue(engine, limits, log);

@@ -2,8 +2,10 @@
 
 #include "daemon/registry.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -115,6 +117,39 @@ TEST(Registry, AnAnswerThatIsNoStatusIsSilent) {
     EXPECT_EQ(found[0].condition, Condition::silent) << answer;
     EXPECT_NE(found[0].error, "") << answer;
   }
+}
+
+TEST(Registry, RemovesWhatDaemonsOfOtherKeysLeftLongAgo) {
+  const cryored::TemporaryFolder folder;
+  const std::string path = folder.path().string(), hash(16, '0');
+  const auto make = [&](const std::string& name, const std::string& text = "{}", bool old = true) {
+    std::ofstream(folder / name) << text;
+    if (!old) return;
+    const timespec times[2] = {{1000000, 0}, {1000000, 0}};
+    ASSERT_EQ(utimensat(AT_FDCWD, (folder / name).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+  };
+  const auto there = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
+  for (const char* ending : {".json", ".lock", ".sock", ".log", ".1.log"}) make("killed-" + hash + ending);
+  make("logged-" + hash + ".log");
+  make("young-" + hash + ".json");
+  make("young-" + hash + ".log", "", false);
+  make("own-" + hash + ".log");
+  make("elsewhere-" + hash + ".json", "{\"host\": \"a-host-that-is-not-this-one\"}");
+  make("alive-" + hash + ".json");
+  make("alive-" + hash + ".lock");
+  for (const char* name : {"notes.json", "name-0000.json", "killed-0000000000000000.json.bak"}) make(name);
+  const DaemonLock alive({path, "alive-" + hash});
+  ASSERT_TRUE(alive.held());
+  EXPECT_EQ(remove_leftovers(path, "own-" + hash), (std::vector<std::string>{"killed-" + hash, "logged-" + hash}));
+  for (const char* ending : {".json", ".lock", ".sock", ".log", ".1.log"})
+    EXPECT_FALSE(there("killed-" + hash + ending));
+  EXPECT_FALSE(there("logged-" + hash + ".log"));
+  EXPECT_FALSE(there("logged-" + hash + ".lock"));
+  for (const std::string& name :
+       {"young-" + hash + ".json", "young-" + hash + ".log", "own-" + hash + ".log", "elsewhere-" + hash + ".json",
+        "alive-" + hash + ".json", "alive-" + hash + ".lock", std::string("notes.json"), std::string("name-0000.json"),
+        std::string("killed-0000000000000000.json.bak")})
+    EXPECT_TRUE(there(name)) << name;
 }
 
 TEST(Registry, NobodyListensOrNoFolder) {
