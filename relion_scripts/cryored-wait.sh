@@ -6,6 +6,7 @@
 #
 # CRYORED_VIA_FILES_TIMEOUT   seconds that the daemon may leave the request unanswered, or be silent (300)
 set -u
+unset CDPATH # cd would print where it led
 fail() {
   echo "cryored-wait.sh: error: $*" >&2
   exit 1

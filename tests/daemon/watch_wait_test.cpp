@@ -51,6 +51,7 @@ TEST_P(WaitScript, TheMapIsThatOfReconstruct) {
   ASSERT_TRUE(wait_for("a", "watch.started"));
   Invocation call = relion_call("--prior gaussian --pixel-size '3.0'");
   call.environment["CRYORED_FSC_THRESHOLD"] = "0.25";
+  call.environment["CDPATH"] = scratch.path();
   call.environment["CRYORED_ODD"] = "a \"quote\", a \\ and\na second line";
   const Outcome outcome = run(call);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
