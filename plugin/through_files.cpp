@@ -69,9 +69,17 @@ struct Files {
   std::string star, folder, request, nonce;
   std::string answer(int generation) const { return daemon::answer_file(star, nonce, generation); }
   ~Files() {
-    unlink(request.c_str());
+    withdraw();
     remove_answers(nonce);
     sync_folder(folder);
+  }
+  /// Another call may have put its request in the place of ours.
+  bool is_anothers() const {
+    const auto text = daemon::read_small_file(request);
+    return text && text->find(nonce) == text->npos;
+  }
+  void withdraw() const {
+    if (!is_anothers()) unlink(request.c_str());
   }
   /// Those with `of` in their name, and what a daemon that was killed left while it wrote one.
   void remove_answers(const std::string& of) const {
@@ -177,7 +185,7 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
     }
     if (answers.done) {
       // From here on nobody publishes for this request; then the answer is final.
-      unlink(files.request.c_str());
+      files.withdraw();
       const std::string missing = missing_result(*answers.done, place.folder);
       if (missing.empty()) return {true, "", answers.done->exit, answers.done->out, answers.done->err};
       waiting_for = missing;
@@ -186,6 +194,11 @@ FileOutcome compute_through_files(const Settings& settings, const Waiter& waiter
       if (lstat(files.request.c_str(), &info) != 0 && errno == ENOENT)
         throw SystemError(Problem{files.request, "request file", "it was removed while this call waited",
                                   "to stay there", "this counts as cancelled; run the job again"});
+      // Two that replace each other's would both be cancelled without end; the younger one goes on.
+      if (files.is_anothers())
+        throw SystemError(Problem{files.request, "request file", "another call has put its request in its place",
+                                  "one call for a map at a time",
+                                  "see whether this job runs twice; this call counts as cancelled"});
       ++request.beat;
       try {
         write_text_atomically(files.request, daemon::to_text(request));

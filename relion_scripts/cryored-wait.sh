@@ -53,7 +53,17 @@ json=$(awk 'function text(t,  i, c, out) {
     print "},"
   }' "$nonce" "$(wc -c <"$star")" "$$" "$(uname -n)" "${folder#"${here%/}"}" "$name" "$@") || fail "awk failed"
 
-trap 'rm -f "$request" "$temporary" "$stem.cryored-answer-$nonce"-*.json' EXIT
+# Another call may have put its request in the place of ours.
+is_anothers() { case $(cat "$request" 2>/dev/null) in '' | *"$nonce"*) return 1 ;; esac; }
+withdraw() { is_anothers || rm -f "$request"; }
+
+# RELION may be killed without us: then our parent is another one. Where the shell of its system() stands in between,
+# that shell's parent.
+parent_of() { sed 's/.*) [A-Za-z] \([0-9]*\) .*/\1/' "/proc/$1/stat" 2>/dev/null; }
+child=$$ parent=$(parent_of $$)
+case $(tr '\0' ' ' 2>/dev/null <"/proc/$parent/cmdline") in *sh\ -c\ *"$star"*) child=$parent parent=$(parent_of "$parent") ;; esac
+
+trap 'withdraw; rm -f "$temporary" "$stem.cryored-answer-$nonce"-*.json' EXIT
 for signal in HUP INT TERM; do
   # shellcheck disable=SC2064  # this signal
   trap "echo 'cryored-wait.sh: error: ended by SIG$signal, the request is cancelled' >&2; exit 1" "$signal"
@@ -68,6 +78,8 @@ beat=0 silent=-1 last=
 waiting_for="a daemon that watches $folder, of this user ($(id -u); others' leave it), to accept $request"
 while :; do
   [ "$beat" -eq 0 ] || [ -f "$request" ] || fail "$request was removed while this call waited: cancelled"
+  [ "$beat" -eq 0 ] || ! is_anothers || fail "$request: another call has put its request in its place: cancelled. Remedy: see whether this job runs twice"
+  [ -z "$parent" ] || [ "$(parent_of "$child")" = "$parent" ] || fail "the process that called this has ended: cancelled"
   beat=$((beat + 1))
   # Written anew each second: the daemon computes for callers that live.
   { printf '%s\n "umask": "%s", "beat": %d}\n' "$json" "$(umask)" "$beat" >"$temporary" && mv -f "$temporary" "$request"; } ||
@@ -86,7 +98,7 @@ while :; do
   sleep 1
 done
 
-rm -f "$request" # from here on nobody publishes for it, and the daemon removes its answer
+withdraw # from here on nobody publishes for it, and the daemon removes its answer
 code=$(number exit) result=$(value result) size=$(number result_size) waited=0
 # Network file systems show a new file late.
 while [ "$code" = 0 ] && [ -n "$result" ] && ! { [ -f "$folder/$result" ] && [ "$(($(wc -c <"$folder/$result")))" -eq "$size" ]; }; do

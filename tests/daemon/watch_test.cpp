@@ -339,6 +339,22 @@ TEST_F(WatchTest, ASignalCancels) {
   EXPECT_EQ(leftovers(), std::vector<std::string>{});
 }
 
+TEST_F(WatchTest, OfTwoCallersForOneMapTheYoungerGoesOn) {
+  files.write();
+  Process first(ask());
+  ASSERT_TRUE(wait_until_there(request_file()));
+  Process second(ask());
+  const Outcome outcome = first.wait();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("another call has put its request in its place"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(exists(request_file())) << "that of the other one";
+  const Process daemon = start_daemon("a");
+  const Outcome other = second.wait();
+  EXPECT_EQ(other.code, 0) << other.err;
+  EXPECT_EQ(other.err, "");
+  EXPECT_EQ(leftovers(), std::vector<std::string>{});
+}
+
 TEST_F(WatchTest, AKilledCallersRequestIsGivenUp) {
   files.write();
   const Process daemon = start_daemon("a", {"--watch-silence", "5"});

@@ -102,6 +102,36 @@ TEST_P(WaitScript, ASignalCancels) {
   EXPECT_EQ(leftovers(), std::vector<std::string>{});
 }
 
+TEST_P(WaitScript, ItEndsWithItsCaller) {
+  // Both as system() may do it: a shell that waits, and one that becomes the script.
+  for (const char* shell : {"", "exec "}) {
+    Invocation call = relion_call("");
+    const std::string line = shell + call.words.back().substr(std::string("exec ").size());
+    call.environment["LINE"] = line + (*shell ? "" : "; exit $?");
+    call.words = {"sh", "-c", "sh -c \"$LINE\"; true"};
+    Process caller(call);
+    ASSERT_TRUE(wait_until_there(request_file()));
+    caller.send(SIGKILL);
+    const Outcome outcome = caller.wait();  // returns when the script has let go of the pipes
+    EXPECT_NE(outcome.err.find("the process that called this has ended"), std::string::npos) << outcome.err;
+    EXPECT_LT(outcome.seconds, 30);
+    EXPECT_EQ(leftovers(), std::vector<std::string>{});
+  }
+}
+
+TEST_P(WaitScript, OfTwoForOneMapTheYoungerGoesOn) {
+  Process first(relion_call("--prior gaussian"));
+  ASSERT_TRUE(wait_until_there(request_file()));
+  Process second(relion_call("--prior gaussian"));
+  const Outcome outcome = first.wait();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("another call has put its request in its place"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(exists(request_file())) << "that of the other one";
+  const Process daemon = start_daemon("a");
+  EXPECT_EQ(second.wait().code, 0);
+  EXPECT_TRUE(exists(files.result()));
+}
+
 TEST_P(WaitScript, PathsInPiecesAreRefused) {
   Invocation call = relion_call("");
   call.words.back() += " piece";
