@@ -168,12 +168,25 @@ void set_metrics_port(const Settings& settings, daemon::ServerOptions& options) 
   options.metrics_port_source = settings.has("metrics-port-from") ? settings.text("metrics-port-from") : source.text;
 }
 
+/// Whoever wants only that a daemon of this name serves is content. Who wants more of this one than the other may give
+/// must not take it for granted.
+std::string serves_already(const Settings& settings, const daemon::Address& address) {
+  const bool port = settings.has("metrics-port") && !settings.has("metrics-port-from") &&
+                    settings.source("metrics-port").level == SourceLevel::command_line;
+  if (!settings.flag("watch") && !port) return "another daemon serves as " + address.key + " already";
+  throw SystemError(Problem{"--daemon-name", settings.flag("watch") ? "folders to watch" : "--metrics-port",
+                            settings.text("daemon-name") + ", whose daemon (" +
+                                daemon::pid_text(daemon::daemon_file(address)) + ") lives already and was not asked",
+                            "a name whose daemon does not live",
+                            "name another one, or end that daemon first: cryored daemon --stop"});
+}
+
 int serve(const Settings& settings, daemon::StartReport& report) {
   const std::vector<std::string> folders = watched_folders(settings);
   const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
   auto lock = std::make_unique<daemon::DaemonLock>(address);
   if (!lock->held()) {
-    const std::string text = "another daemon serves as " + address.key + " already";
+    const std::string text = serves_already(settings, address);
     report.good(text);
     std::cout << text << std::endl;
     return 0;
@@ -303,8 +316,9 @@ Command daemon_command() {
   spec.summary = "keep the networks loaded and compute for RELION's processes";
   spec.details =
       "Computes what is handed to its socket (docs/daemon.md), as cryored reconstruct would, with networks that stay "
-      "loaded, one request at a time on each device. A second daemon of the same name ends at once with exit status 0. "
-      "SIGTERM, SIGINT and SIGHUP cancel what is computed and end it.";
+      "loaded, one request at a time on each device. A second daemon of the same name ends at once with exit status 0, "
+      "or, where it was to watch folders or to have a port, with an error. SIGTERM, SIGINT and SIGHUP cancel what is "
+      "computed and end it.";
   OptionSpec idle{"idle-timeout", OptionKind::number, "SECONDS", "900",
                   "leave after so long without a request; 0: never"};
   idle.minimum = 0;

@@ -423,6 +423,26 @@ TEST_F(WatchTest, InTheBackgroundTheFoldersAreTheStarters) {
   EXPECT_TRUE(wait_for("a", "daemon.left"));
 }
 
+TEST_F(WatchTest, WhoIsToWatchDoesNotLeaveItToADaemonThatWasNotAsked) {
+  Invocation first = daemon_call("a");
+  first.words = {cryored(), "daemon", "--device", "cpu", "--log", log_file("a")};
+  const Process daemon(first);
+  ASSERT_TRUE(wait_for("a", "daemon.started"));
+  Invocation second = daemon_call("b");
+  second.environment["CRYORED_RUNTIME_DIR"] = elsewhere / "run-a";
+  for (const char* where : {"--foreground", "--background"}) {
+    if (where == std::string("--background")) second.words.insert(second.words.begin() + 2, where);
+    const Outcome outcome = run(second);
+    EXPECT_EQ(outcome.code, 1) << outcome.out;
+    EXPECT_NE(outcome.err.find("folders to watch: found default, whose daemon (pid " + std::to_string(daemon.pid())),
+              std::string::npos)
+        << outcome.err;
+    EXPECT_NE(outcome.err.find("cryored daemon --stop"), std::string::npos) << outcome.err;
+  }
+  first.words.insert(first.words.end(), {"--metrics-port", "9"});
+  EXPECT_EQ(run(first).code, 1);
+}
+
 TEST_F(WatchTest, WrongFoldersAreMisuse) {
   const auto start = [&](std::vector<std::string> words) {
     Invocation invocation;
