@@ -62,6 +62,11 @@ bool same_file(int fd, const std::string& path) {
          open_file.st_ino == named.st_ino;
 }
 
+std::string program_text(const std::string& folder, const struct stat& program) {
+  const long long mtime = 1000000000LL * program.st_mtim.tv_sec + program.st_mtim.tv_nsec;
+  return folder + " " + std::to_string(program.st_size) + " " + std::to_string(mtime);
+}
+
 }  // namespace
 
 void check_daemon_name(const std::string& name) {
@@ -89,8 +94,7 @@ AddressInputs address_inputs(const std::string& name, const std::string& program
     throw SystemError(Problem{program, "program", std::strerror(errno),
                               "the program cryored beside cryored-reconstruct",
                               "build or install both programs again"});
-  const long long mtime = 1000000000LL * info.st_mtim.tv_sec + info.st_mtim.tv_nsec;
-  inputs.program = std::string(real) + " " + std::to_string(info.st_size) + " " + std::to_string(mtime);
+  inputs.program = program_text(real, info);
   inputs.slurm_job = variable("SLURM_JOB_ID");
   inputs.slurm_step = variable("SLURM_STEP_ID");
   if (const char* devices = std::getenv("CUDA_VISIBLE_DEVICES")) inputs.cuda_visible_devices = devices;
@@ -105,6 +109,16 @@ std::string address_key(const AddressInputs& inputs) {
   std::string digits(16, '0');
   for (std::size_t i = 16; i-- > 0; hash >>= 4) digits[i] = "0123456789abcdef"[hash & 15];
   return inputs.name + "-" + digits;
+}
+
+std::string key_of_process(AddressInputs inputs, const std::string& program_folder, int pid) {
+  char real[PATH_MAX];
+  struct stat info {};
+  // A file that has been removed is still seen here.
+  if (!realpath(program_folder.c_str(), real) || stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &info) != 0)
+    return "";
+  inputs.program = program_text(real, info);
+  return address_key(inputs);
 }
 
 std::string runtime_folder() {

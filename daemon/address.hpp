@@ -37,6 +37,10 @@ AddressInputs address_inputs(const std::string& name, const std::string& program
 /// NAME-HASH of docs/daemon.md.
 std::string address_key(const AddressInputs& inputs);
 
+/// The key that process `pid` would have, were its program the file in the same folder: that of a daemon whose program
+/// has been replaced since it started. Empty where the process cannot be looked at.
+std::string key_of_process(AddressInputs inputs, const std::string& program_folder, int pid);
+
 /// $CRYORED_RUNTIME_DIR, else $XDG_RUNTIME_DIR/cryored where $XDG_RUNTIME_DIR exists, else /tmp/cryored-UID. Created
 /// with mode 0700 where it is missing. Throws SystemError for a folder of another owner or mode, or a link: such a
 /// folder is never repaired, somebody else may have made it.

@@ -238,8 +238,8 @@ bool Server::run() {
   return state_->ended_well;
 }
 
-void Server::stop(bool drain) {
-  asio::post(state_->io, [state = state_, drain] { state->leave(drain, "asked"); });
+void Server::stop(bool drain, const std::string& why) {
+  asio::post(state_->io, [state = state_, drain, why] { state->leave(drain, why); });
 }
 
 int Server::metrics_port() const { return state_->metrics_port ? state_->metrics_port->port() : 0; }

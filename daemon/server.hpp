@@ -46,13 +46,14 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Serves until the daemon leaves: by stop(), by SIGTERM, SIGINT or SIGHUP (which cancel; one that was
-  /// ignored at the start stays so), after the idle time-out, or
-  /// when its socket was removed. Then the queue is empty, or its computations did not end within stop_time: false.
+  /// Serves until the daemon leaves: by stop(), by SIGTERM, SIGINT or SIGHUP (which cancel; one that was ignored at the
+  /// start stays so), after the idle time-out, or when its socket was removed. Then the queue is empty, or its
+  /// computations did not end within stop_time: false.
   bool run();
 
-  /// From any thread: no new requests. `drain`: those that are here are ended, else they are cancelled.
-  void stop(bool drain);
+  /// From any thread: no new requests. `drain`: those that are here are ended, else they are cancelled. `why` is for
+  /// the log.
+  void stop(bool drain, const std::string& why = "asked");
 
   /// The port that metrics_port became when the server was made; 0 where there is none.
   int metrics_port() const;

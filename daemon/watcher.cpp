@@ -45,10 +45,14 @@ struct Watcher::State {
   }
 
   void run() {
-    double next = 0;
+    double next = 0, next_call = 0;
     while (!ending) {
       folders->wait(std::max(0.0, next - monotonic()));
       context.taking = taking;
+      if (const double now = monotonic(); options.each_second && now >= next_call) {
+        next_call = now + 1;
+        options.each_second();
+      }
       next = look_at_all();
     }
     for (auto& [path, request] : requests) guarded(*request, [](WatchedRequest& r) { r.finish(); });

@@ -29,13 +29,14 @@ using FilesInspector = std::function<FilesLook(const Request& request, const std
                                                const std::string& root)>;
 
 struct WatchOptions {
-  std::vector<std::string> folders;  ///< absolute real paths
-  double poll = 0;                   ///< --watch-poll in seconds; 0: inotify where it serves, else every second
-  double silence = 60;               ///< seconds without a beat until a caller or another daemon counts as gone
-  double patience = 120;             ///< seconds for the files of a request to become complete
-  double settle = 0.05;              ///< least seconds between the two looks at a request's files
-  double others_first = 5;           ///< seconds for a daemon of the protocol of a request that this one cannot read
-  unsigned uid = 0;                  ///< requests of other users are left to their daemons
+  std::vector<std::string> folders;   ///< absolute real paths
+  double poll = 0;                    ///< --watch-poll in seconds; 0: inotify where it serves, else every second
+  double silence = 60;                ///< seconds without a beat until a caller or another daemon counts as gone
+  double patience = 120;              ///< seconds for the files of a request to become complete
+  double settle = 0.05;               ///< least seconds between the two looks at a request's files
+  double others_first = 5;            ///< seconds for a daemon of the protocol of a request that this one cannot read
+  std::function<void()> each_second;  ///< called on the watcher's thread as it looks, at most so often; may be empty
+  unsigned uid = 0;                   ///< requests of other users are left to their daemons
 };
 
 class Watcher {

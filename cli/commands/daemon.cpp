@@ -1,19 +1,18 @@
 // cryored daemon: keeps the networks loaded and computes for every RELION process of one user on this machine.
 
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
+#include "cli/daemon_stop.hpp"
 #include "cli/engine.hpp"
 #include "cli/installation.hpp"
 #include "cli/watched_files.hpp"
@@ -68,31 +67,6 @@ std::vector<int> gpu_list(const Settings& settings) {
   }
 }
 
-int stop_daemon(const daemon::Address& address, bool drain) {
-  if (!daemon::daemon_lives(address)) {
-    std::cout << "no daemon " << address.key << " lives" << std::endl;
-    return 0;
-  }
-  const std::string body = drain ? "{\"drain\": true}" : "{\"drain\": false}";
-  const std::string request =
-      "POST /v1/stop HTTP/1.1\r\nHost: cryored\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-  const sockaddr_un name = daemon::socket_address(address.socket());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  char answer[64] = {};
-  const timeval patience{10, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  const bool asked = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
-                     send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()) &&
-                     recv(fd, answer, 12, MSG_WAITALL) == 12 && std::strncmp(answer, "HTTP/1.1 200", 12) == 0;
-  const std::string why = answer[0] ? answer : std::strerror(errno);
-  if (fd >= 0) close(fd);
-  if (!asked)
-    throw SystemError(Problem{address.socket(), "daemon", why, "an answer within 10 s",
-                              "look at cryored status; end the process that it names"});
-  std::cout << "daemon " << address.key << (drain ? " ends what it computes and leaves" : " leaves") << std::endl;
-  return 0;
-}
-
 /// Real paths of the folders of --watch; empty without it. Throws UsageError.
 std::vector<std::string> watched_folders(const Settings& settings) {
   const bool watch = settings.flag("watch");
@@ -114,14 +88,17 @@ std::vector<std::string> watched_folders(const Settings& settings) {
   return folders;
 }
 
+/// `each_second` is called beside.
 std::unique_ptr<daemon::Watcher> start_watching(const Settings& settings, const std::vector<std::string>& folders,
-                                                daemon::Queue& queue, const daemon::LogSink& log) {
+                                                daemon::Queue& queue, std::function<void()> each_second,
+                                                const daemon::LogSink& log) {
   if (folders.empty()) return nullptr;
   daemon::WatchOptions options;
   options.folders = folders;
   options.poll = settings.optional_number("watch-poll").value_or(0);
   options.silence = settings.number("watch-silence");
   options.patience = settings.number("watch-patience");
+  options.each_second = std::move(each_second);
   options.uid = getuid();
   return std::make_unique<daemon::Watcher>(queue, options, look_at_watched_files, log);
 }
@@ -168,6 +145,15 @@ void set_metrics_port(const Settings& settings, daemon::ServerOptions& options) 
   options.metrics_port_source = settings.has("metrics-port-from") ? settings.text("metrics-port-from") : source.text;
 }
 
+/// Its program, as it is in the key; empty where there is none now.
+std::string program_text(const Settings& settings, const std::string& folder) {
+  try {
+    return daemon::address_inputs(settings.text("daemon-name"), folder).program;
+  } catch (const SystemError&) {
+    return "";
+  }
+}
+
 /// Whoever wants only that a daemon of this name serves is content. Who wants more of this one than the other may give
 /// must not take it for granted.
 std::string serves_already(const Settings& settings, const daemon::Address& address) {
@@ -183,7 +169,8 @@ std::string serves_already(const Settings& settings, const daemon::Address& addr
 
 int serve(const Settings& settings, daemon::StartReport& report) {
   const std::vector<std::string> folders = watched_folders(settings);
-  const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_folder());
+  const std::string program_place = program_folder(), program = program_text(settings, program_place);
+  const daemon::Address address = daemon::find_address(settings.text("daemon-name"), program_place);
   auto lock = std::make_unique<daemon::DaemonLock>(address);
   if (!lock->held()) {
     const std::string text = serves_already(settings, address);
@@ -219,21 +206,29 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   server_options.self = self_of(settings);
   server_options.self.watched = folders;
   set_metrics_port(settings, server_options);
-  std::unique_ptr<daemon::Watcher> watcher;
+  std::optional<daemon::Server> server;
+  std::unique_ptr<daemon::Watcher> watcher;  // ends before the server, to which it speaks
   server_options.leaving = [&] {
     if (watcher) watcher->stop_taking();
     unlink(address.json().c_str());
     lock.reset();
   };
-  daemon::Server server(queue, address, server_options, log);
-  watcher = start_watching(settings, folders, queue, log);
+  server.emplace(queue, address, server_options, log);
+  // The next call meets the new program's daemon, whatever lives here: two would share one refinement.
+  const auto leave_when_replaced = [&, left = false]() mutable {
+    const std::string now = left ? "" : program_text(settings, program_place);
+    if (now.empty() || now == program) return;
+    left = true;
+    server->stop(true, "its program was replaced: " + program_place + "/cryored");
+  };
+  watcher = start_watching(settings, folders, queue, leave_when_replaced, log);
   write_json(address, server_options.self, server_options.idle_timeout);
   log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
   const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
                            engine.devices().front().text;
   report.good(text);
   std::cout << text << std::endl;
-  const bool ended = server.run();
+  const bool ended = server->run();
   if (watcher) watcher->finish();
   log("daemon.left", {{"pid", getpid()}});
   // A computation that does not notice its end must not keep the daemon; nothing of it has a final name.
@@ -273,7 +268,7 @@ int start_in_background(const Settings& settings) {
 int run(const Settings& settings) {
   daemon::check_daemon_name(settings.text("daemon-name"));
   if (settings.flag("stop"))
-    return stop_daemon(daemon::find_address(settings.text("daemon-name"), program_folder()), settings.flag("drain"));
+    return stop_daemons(settings.text("daemon-name"), program_folder(), settings.flag("drain"), settings.flag("all"));
   if (settings.flag("background")) return start_in_background(settings);
   signal(SIGPIPE, SIG_IGN);
   daemon::StartReport report;
@@ -347,8 +342,12 @@ Command daemon_command() {
                     "when the caller of a watched request, or another daemon that has taken it, counts as gone"),
       of_command_line(
           {"background", OptionKind::flag, "", "no", "return when it listens; it lives on in a session of its own"}),
-      of_command_line({"stop", OptionKind::flag, "", "no", "end the daemon of this name"}),
+      of_command_line({"stop", OptionKind::flag, "", "no",
+                       "end the daemon of this name, and those of this installation before an upgrade"}),
       of_command_line({"drain", OptionKind::flag, "", "no", "with --stop: after what it has to compute"}),
+      of_command_line({"all", OptionKind::flag, "", "no",
+                       "with --stop: every daemon of this name, of other installations, Slurm jobs and sets of GPUs "
+                       "too"}),
       device_option(),
       {"gpus", OptionKind::text, "LIST", "",
        "GPUs to use, as 0,1, numbered as the driver shows them to this process "

@@ -443,6 +443,66 @@ TEST_F(WatchTest, WhoIsToWatchDoesNotLeaveItToADaemonThatWasNotAsked) {
   EXPECT_EQ(run(first).code, 1);
 }
 
+/// A copy of the program, in a place where it can be replaced as an upgrade does.
+class Upgraded : public WatchTest {
+ protected:
+  Upgraded() { install(); }
+  void install() const {
+    fs::create_directories(elsewhere / "up/bin");
+    fs::copy_file(cryored(), program() + ".new");
+    fs::rename(program() + ".new", program());
+  }
+  std::string program() const { return elsewhere / "up/bin/cryored"; }
+  Invocation stop(std::vector<std::string> words = {}) const {
+    Invocation call = daemon_call("a");
+    call.words = {program(), "daemon", "--stop"};
+    call.words.insert(call.words.end(), words.begin(), words.end());
+    return call;
+  }
+};
+
+TEST_F(Upgraded, AWatchingDaemonDrainsAndLeaves) {
+  files.write();
+  Invocation call = daemon_call("a", {"--watch-poll", "0.2"});
+  call.words[0] = program();
+  Process daemon(call);
+  ASSERT_TRUE(wait_for("a", "watch.started"));
+  Process caller(ask(lasting("3")));
+  ASSERT_TRUE(wait_for("a", "request.started"));
+  fs::remove(program());
+  usleep(1'500'000);
+  EXPECT_TRUE(events("a", "daemon.leaving").empty()) << "as long as there is no other";
+  install();
+  ASSERT_TRUE(wait_for("a", "daemon.leaving"));
+  EXPECT_EQ(events("a", "daemon.leaving")[0]["why"], "its program was replaced: " + program());
+  EXPECT_EQ(caller.wait().code, 0) << "what runs is ended";
+  EXPECT_EQ(daemon.wait().code, 0);
+}
+
+TEST_F(Upgraded, StopReachesTheOldDaemonAndNamesOthers) {
+  Invocation call = daemon_call("a");
+  call.words = {program(), "daemon", "--device", "cpu", "--log", log_file("a")};
+  Process old(call);
+  ASSERT_TRUE(wait_for("a", "daemon.started"));
+  install();
+  call.environment["CUDA_VISIBLE_DEVICES"] = "7";
+  Process other(call);
+  ASSERT_TRUE(wait_for("a", "daemon.started", 2));
+  const std::string pid = "pid " + std::to_string(other.pid());
+  const Outcome stopped = run(stop());
+  EXPECT_EQ(stopped.code, 0) << stopped.err;
+  EXPECT_NE(stopped.out.find(" leaves\n"), std::string::npos) << stopped.out;
+  EXPECT_NE(stopped.out.find(pid), std::string::npos) << "the other one is named: " << stopped.out;
+  EXPECT_EQ(old.wait().code, 0);
+  const Outcome none = run(stop());
+  EXPECT_EQ(none.code, 1) << none.out;
+  EXPECT_NE(none.err.find(pid), std::string::npos) << none.err;
+  EXPECT_NE(none.err.find("--stop --all"), std::string::npos) << none.err;
+  EXPECT_EQ(run(stop({"--all"})).code, 0);
+  EXPECT_EQ(other.wait().code, 0);
+  EXPECT_EQ(run(stop()).out.rfind("no daemon default-", 0), 0u);
+}
+
 TEST_F(WatchTest, WrongFoldersAreMisuse) {
   const auto start = [&](std::vector<std::string> words) {
     Invocation invocation;
