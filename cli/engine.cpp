@@ -11,6 +11,7 @@
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/checkpoint.hpp"
+#include "core/base/device_failure.hpp"
 #include "core/base/error.hpp"
 #include "core/reconstruct/pipeline.hpp"
 #include "core/reconstruct/request_name.hpp"
@@ -194,6 +195,9 @@ daemon::Outcome ReconstructEngine::run(const daemon::Request& request, const dae
   } catch (const DeviceMemoryError& error) {
     release_networks(turn.device->name);
     throw daemon::DeviceFull{error.what()};
+  } catch (const DeviceFailure& error) {
+    throw daemon::DeviceLost{error.what() + std::string(". The daemon leaves, for its process may not get over this: "
+                                                        "continue the job, the next call starts another one")};
   } catch (const Error& error) {
     return failed(error.what(), error.exit_code(), plan.facts);
   }

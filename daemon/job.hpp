@@ -66,6 +66,12 @@ struct DeviceFull {
   std::string message;
 };
 
+/// Thrown by Engine::run() when the card has failed and this process may never get over it: the queue answers with
+/// `message`, gives back what has not begun, and QueueOptions::device_lost is called.
+struct DeviceLost {
+  std::string message;
+};
+
 struct Device {
   std::string name;              ///< "cpu", "cuda:1"
   std::string text;              ///< "GPU 1: NVIDIA A100 ...", for people
@@ -98,7 +104,7 @@ class Engine {
   /// Reads what is cheap to read: the options, the STAR file. Throws Error for what `cryored reconstruct` would refuse
   /// at once; its message and exit code go to the caller.
   virtual Plan examine(const Request& request) = 0;
-  /// Computes. Failures are told in the Outcome; throws Cancelled and DeviceFull only.
+  /// Computes. Failures are told in the Outcome; throws Cancelled, DeviceFull and DeviceLost only.
   virtual Outcome run(const Request& request, const Plan& plan, const Turn& turn, const CancelToken& cancel) = 0;
   /// Networks that are loaded, for status: name, sha256, device. Called from any thread.
   struct Loaded {

@@ -231,10 +231,21 @@ struct Queue::State {
     return next;
   }
 
+  /// What waits would fail as this one did: its callers find the next daemon.
+  void lose_device(const std::string& device, const std::string& message) {
+    stopping = true;
+    note("device.lost", {{"device", device}, {"error", message}});
+    if (options.device_lost) events.push_back([this, message] { options.device_lost(message); });
+    std::vector<EntryPtr> waiting;
+    for (const auto& [ticket, entry] : entries)
+      if (entry->phase != Entry::Phase::running) waiting.push_back(entry);
+    for (const EntryPtr& entry : waiting) cancel_entry(entry);
+  }
+
   /// One try. Returns false when the card was full.
   bool compute(const EntryPtr& entry, const Turn& turn, Lock& lock, std::string& full) {
     Outcome outcome;
-    bool cancelled = false, filled = false;
+    bool cancelled = false, filled = false, lost = false;
     lock.unlock();
     try {
       outcome = engine.run(entry->request, entry->plan, turn, entry->cancel);
@@ -242,6 +253,9 @@ struct Queue::State {
       cancelled = true;
     } catch (const DeviceFull& e) {
       filled = true, full = e.message;
+    } catch (const DeviceLost& e) {
+      outcome = failure(e.message, 1);
+      lost = true;
     } catch (const std::bad_alloc&) {
       outcome = failure("out of memory. Remedy: free memory on this machine, or give the daemon a --memory-limit", 1);
     } catch (const std::exception& e) {
@@ -249,6 +263,7 @@ struct Queue::State {
     }
     lock.lock();
     if (filled) return false;
+    if (lost) lose_device(turn.device->name, outcome.err);
     if (cancelled)
       end_cancelled(entry);
     else

@@ -39,6 +39,9 @@ struct QueueOptions {
   std::size_t longest = 4096;      ///< requests that may wait; more are refused with an error
   std::size_t kept_jobs = 64;      ///< jobs remembered for status
   double full_device_wait = 10;    ///< seconds before the second try on a card that is full
+  /// Called on a thread of the queue when a device has failed for good, before any observer hears of it: the daemon
+  /// should leave. The queue takes no more requests by then, has cancelled those that wait, and ends those that run.
+  std::function<void(const std::string& message)> device_lost;
 };
 
 /// For the daemon's log: "request.started" and the like, with what belongs to it. Called one at a time.

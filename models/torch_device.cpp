@@ -59,6 +59,12 @@ c10::Device prepare_device(const DeviceChoice& choice) {
   return device;
 }
 
+bool is_device_failure(const std::string& what) {
+  const auto has = [&](const char* text) { return what.find(text) != std::string::npos; };
+  return (has("CUDA error") || has("CUDNN_STATUS") || has("CUBLAS_STATUS")) && !has("no kernel image") &&
+         !has("not compatible") && !has("driver version is insufficient");
+}
+
 void release_cached_memory(const c10::Device& device) {
   if (device.is_cuda()) at::accelerator::emptyCache();
 }

@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 
+#include "core/base/device_failure.hpp"
 #include "core/base/error.hpp"
 #include "models/device.hpp"
 
@@ -23,8 +24,11 @@ struct OutOfMemory {
   std::string what;
 };
 
+/// As CUDA and its libraries tell of a computation that failed, and not of what this LibTorch or driver cannot do.
+bool is_device_failure(const std::string& what);
+
 /// LibTorch's exceptions of `action` become ours: OutOfMemory, or SystemError with `remedy` (on a GPU with what
-/// explain_gpu_failure() knows).
+/// explain_gpu_failure() knows; DeviceFailure where it is lost).
 template <typename Action>
 auto with_our_errors(const DeviceChoice& choice, const char* remedy, Action&& action) -> decltype(action()) {
   try {
@@ -35,6 +39,7 @@ auto with_our_errors(const DeviceChoice& choice, const char* remedy, Action&& ac
     const std::string what = e.what_without_backtrace();
     if (what.find("allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
       throw OutOfMemory{what};
+    if (choice.cuda && is_device_failure(what)) throw DeviceFailure(explain_gpu_failure(choice, what));
     if (choice.cuda) throw SystemError(explain_gpu_failure(choice, what));
     throw SystemError(Problem{choice.text, "LibTorch", what, "", remedy});
   } catch (const std::bad_alloc&) {

@@ -199,6 +199,8 @@ int serve(const Settings& settings, daemon::StartReport& report) {
     log("daemon.cleaned", {{"folder", address.folder}, {"keys", keys}});
   daemon::QueueOptions limits;
   limits.memory_limit = size_option(settings, "memory-limit");
+  daemon::Server* serving = nullptr;  // set before a request can come
+  limits.device_lost = [&](const std::string& message) { serving->stop(true, "a device failed: " + message); };
   daemon::Queue queue(engine, limits, log);
   daemon::ServerOptions server_options;
   server_options.uid = getuid();
@@ -213,7 +215,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
     unlink(address.json().c_str());
     lock.reset();
   };
-  server.emplace(queue, address, server_options, log);
+  serving = &server.emplace(queue, address, server_options, log);
   // The next call meets the new program's daemon, whatever lives here: two would share one refinement.
   const auto leave_when_replaced = [&, left = false]() mutable {
     const std::string now = left ? "" : program_text(settings, program_place);

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/base/device_failure.hpp"
 #include "core/base/error.hpp"
 #include "core/cuda/cuda_api.h"
 
@@ -90,6 +91,7 @@ void check(int status, int device, const std::array<char, 512>& message) {
     default:
       problem.allowed = "a computation without failure";
       problem.remedy = "look for GPU errors in the system log (dmesg), or use --device cpu";
+      throw DeviceFailure(problem);
   }
   throw SystemError(problem);
 }

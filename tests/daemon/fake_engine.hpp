@@ -17,7 +17,7 @@ namespace cryored_test {
 using namespace cryored::daemon;
 namespace base = cryored;
 
-/// words: [0] the job, [1] the map's name, then options: half=1 it=3 device=cpu memory=.. least=.. full=N bad
+/// words: [0] the job, [1] the map's name, then options: half=1 it=3 device=cpu memory=.. least=.. full=N lost bad
 class FakeEngine : public Engine {
  public:
   explicit FakeEngine(const std::vector<std::string>& names) {
@@ -50,6 +50,7 @@ class FakeEngine : public Engine {
     while (!all_free_ && !free_.count(plan.facts.map) && !cancel.cancelled())
       change_.wait_for(lock, std::chrono::milliseconds(1));
     if (cancel.cancelled()) throw Cancelled{};
+    if (!option(request, "lost").empty()) throw DeviceLost{"the card is lost"};
     cryored::daemon::Outcome outcome;
     outcome.exit = 0;
     outcome.out = plan.facts.map + " done\n";

@@ -216,6 +216,24 @@ TEST_F(QueueTest, AFullCardsSecondTryCanBeCancelled) {
   EXPECT_EQ(one->wait().back(), "cancelled");
 }
 
+TEST_F(QueueTest, ALostCardEndsWhatRunsAndGivesBackWhatWaits) {
+  std::string lost;
+  QueueOptions options;
+  options.device_lost = [&](const std::string& message) { lost = message; };
+  start({"cuda:0", "cuda:1"}, options);
+  const auto one = submit({"A", "one", "lost=1", "device=cuda:0"}), other = submit({"B", "other", "device=cuda:1"});
+  engine->wait_started(2);
+  const auto next = line_up({"A", "next", "device=cuda:0"}, 2);
+  engine->release("one");
+  EXPECT_EQ(one->wait().back(), "done 1");
+  EXPECT_EQ(one->outcome().err, "cryored: error: the card is lost\n");
+  EXPECT_EQ(lost, one->outcome().err) << "told first";
+  EXPECT_EQ(next->wait().back(), "cancelled");
+  EXPECT_EQ(submit({"A", "late"})->wait(), (Names{"cancelled"}));
+  engine->release("other");
+  EXPECT_EQ(other->wait().back(), "done 0") << "on a card that works";
+}
+
 TEST_F(QueueTest, BadWordsAreAnsweredAsTheProgramWould) {
   start({"cpu"});
   const auto bad = submit({"A", "a", "bad=1"});

@@ -194,6 +194,28 @@ TEST_F(ServerTest, StoppingEndsTheStreamWithoutDone) {
   server.reset();
 }
 
+TEST_F(ServerTest, ALostCardEndsItAndWhoWaitsFindsNobodyThere) {
+  QueueOptions with_leave;
+  with_leave.device_lost = [this](const std::string& message) { server->stop(true, message); };
+  queue = std::make_unique<Queue>(engine, with_leave);
+  server = std::make_unique<Server>(*queue, address, options);
+  thread = std::thread([this] { ended_well = server->run(); });
+  Client one(address.socket()), two(address.socket());
+  one.post("/v1/reconstruct",
+           "{\"protocol\": 1, \"id\": \"0123456789abcdef\", \"words\": [\"job\", \"a\", "
+           "\"lost=1\"], \"cwd\": \"/tmp\", \"environment\": {}}");
+  one.read_until("started");
+  two.post("/v1/reconstruct", body_of("b"));
+  two.read_until("\"ahead\":1");
+  engine.release_all();
+  EXPECT_NE(one.read_all().find("the card is lost"), std::string::npos);
+  EXPECT_EQ(two.read_all().find("done"), std::string::npos) << "as when a daemon is lost: it asks the next one";
+  EXPECT_FALSE(fs::exists(address.socket()));
+  thread.join();
+  EXPECT_TRUE(ended_well);
+  server.reset();
+}
+
 TEST_F(ServerTest, IdleItLeavesAndSaysSo) {
   options.idle_timeout = 0.3;
   bool told = false;
