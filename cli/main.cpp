@@ -79,7 +79,7 @@ int fail(const std::string& message, int code) {
 /// Where the caller has closed one of the three, the next file would get its number, and our words with it.
 void fill_standard_descriptors() {
   for (int fd = 0; fd < 3; ++fd)
-    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);  // as useless as a closed one
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
 }
 
 }  // namespace

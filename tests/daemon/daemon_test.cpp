@@ -221,7 +221,7 @@ TEST_F(DaemonTest, InTheBackgroundFromAProcessWithoutDescriptors) {
     Invocation start = daemon({"--background"});
     start.words = {"sh", "-c", "\"$0\" daemon --device cpu --background " + std::string(closed), cryored()};
     start.timeout = 30;
-    EXPECT_EQ(run(start).signal, 0) << closed << ": it hangs";
+    EXPECT_EQ(run(start).code, 0) << closed << ": it hangs";
     std::string json = socket();
     ASSERT_NE(json, "") << closed;
     json.replace(json.size() - 5, 5, ".json");
