@@ -46,7 +46,7 @@ Spreads spreads_of(const std::vector<DataSetRecords>& data_sets) {
     std::vector<double> shell, angle;
     for (const CellRecord* r : group) {
       shell.push_back(truth_shell(*r, true));
-      angle.push_back(std::log(std::max(r->score.angle_median, 1e-3)));
+      if (std::isfinite(r->score.angle_median)) angle.push_back(std::log(std::max(r->score.angle_median, 1e-3)));
     }
     if (group.size() > 1) families.insert(key.first);
     pool(shell, shells, freedom);
@@ -208,7 +208,10 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
       }
       if (const auto v = resolution_verdict(summary, d, r))
         ++(*v == Verdict::better ? m.better : *v == Verdict::same ? m.same : m.worse);
-      const double angle = std::log(std::max(r.score.angle_median, 1e-3) / std::max(d.plain->score.angle_median, 1e-3));
+      const double own = r.score.angle_median, plain = d.plain->score.angle_median;
+      if (!std::isfinite(own) || !std::isfinite(plain)) continue;
+      ++m.angles_compared;
+      const double angle = std::log(std::max(own, 1e-3) / std::max(plain, 1e-3));
       if (angle > 2 * summary.spreads.log_angle.value_or(0)) ++m.angles_worse;
     }
     if (m.counting > 0) m.mean_gain /= m.counting;

@@ -77,7 +77,8 @@ struct ModeSummary {
   double least_gain = std::numeric_limits<double>::infinity();
   double regularised_gain = 0;  ///< the same of regularised(), over `regularised` data sets
   int regularised = 0;          ///< counting ones with such a map
-  int angles_worse = 0;         ///< data sets of larger median angular error, beyond the spread where there is one
+  int angles_compared = 0;      ///< counting ones in which both have angles
+  int angles_worse = 0;         ///< of those, of larger median angular error, beyond the spread where there is one
   /// Shells, means over all data sets of this refinement and of plain; NaN where the mode does not refine.
   double mean_inflation = std::numeric_limits<double>::quiet_NaN(), plain_inflation = mean_inflation;
   double most_inflation_beyond_plain = -std::numeric_limits<double>::infinity();  ///< shells, all data sets

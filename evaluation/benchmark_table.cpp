@@ -126,8 +126,10 @@ ReportTable goal_table(const BenchmarkSummary& summary) {
                           m.counting > 0 ? signed_number(100 * m.mean_gain) : "-",
                           m.counting > 0 ? signed_number(100 * m.least_gain) : "-",
                           m.regularised > 0 ? signed_number(100 * m.regularised_gain) : "-",
-                          std::to_string(m.angles_worse), signed_number(m.mean_inflation),
-                          signed_number(m.plain_inflation), signed_number(m.most_inflation_beyond_plain), m.where});
+                          std::to_string(m.angles_worse) +
+                              (m.angles_compared < m.counting ? fmt::format(" (of {})", m.angles_compared) : ""),
+                          signed_number(m.mean_inflation), signed_number(m.plain_inflation),
+                          signed_number(m.most_inflation_beyond_plain), m.where});
   }
   table.caption = fmt::format(
       "Against plain RELION. Counting: plain is neither within one shell of Nyquist nor worse than {:g} A. Gain: "

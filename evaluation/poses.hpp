@@ -41,7 +41,7 @@ struct PoseErrors {
 PoseErrors pose_errors(const std::vector<Pose>& refined, const std::vector<Pose>& truth,
                        const std::vector<Rotation>& self_rotations = {Rotation{}});
 
-/// Rotations about voxel N/2 that lay the map onto itself, FSC 0.5 or more in the mean of the shells from 5/3 of
+/// Rotations about voxel N/2 that lay the map onto itself, FSC 0.5 or more in the mean of the shells from 2.5 times
 /// `resolution` (A) to `resolution`: its symmetry and pseudo-symmetry. The identity comes first; rotations nearer than
 /// 10 degrees to an earlier one are left out. `voxel` in A.
 std::vector<Rotation> self_rotations(const Map& map, double voxel, double resolution);

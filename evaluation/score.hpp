@@ -52,6 +52,7 @@ struct RefinementScore {
   MapScore final_map;
   std::vector<double> final_half_fsc;  ///< RELION's, per shell
   double final_half_map_resolution = 0;
+  /// Degrees, and a share from 0 to 1; NaN in records whose angles were measured otherwise.
   double angle_median = 0, angle_percentile90 = 0, angle_share_within_10 = 0;
   std::vector<double> angle_histogram = {};  ///< share of the particles per 2 degrees, 0 .. 180; empty in older scores
   /// The sum of both halves' B over that of their K, without prior, mask or denoiser (joined_raw()): what the
@@ -100,8 +101,9 @@ std::vector<double> share_per_2_degrees(const std::vector<double>& degrees);
 /// when no iteration has finished.
 RefinementScore score_refinement(const std::string& folder, const Truth& truth);
 
-/// JSON as described in docs/refinements.md (schema "cryored-refine-score" 2). Reads version 1 too, which compared the
-/// corners of the box as they are: those figures are left out (MapScore::fsc empty).
+/// JSON as described in docs/refinements.md (schema "cryored-refine-score" 3). Reads versions 1 and 2 too, without what
+/// they measured otherwise: version 1 compared the corners of the box as they are (MapScore::fsc empty), and both
+/// forgave turns that are no symmetry (angles NaN).
 std::string score_json(const RefinementScore& score);
 std::string score_json(const MapScore& score);
 RefinementScore parse_score_json(const std::string& text, const std::string& path_for_messages);

@@ -55,16 +55,21 @@ Json to_json(const ReconstructionNote& n) {
 
 template <typename Score>
 Json angles_json(const Score& s) {
-  return {{"median_deg", s.angle_median},
-          {"percentile_90_deg", s.angle_percentile90},
-          {"share_within_10_deg", s.angle_share_within_10}};
+  return {{"median_deg", finite(s.angle_median)},
+          {"percentile_90_deg", finite(s.angle_percentile90)},
+          {"share_within_10_deg", finite(s.angle_share_within_10)}};
 }
 
+/// Versions 1 and 2 forgave turns that are no symmetry (self_rotations()): what they say is not taken.
 template <typename Score>
-void read_angles(const Json& json, Score& s) {
-  s.angle_median = json.at("median_deg");
-  s.angle_percentile90 = json.at("percentile_90_deg");
-  s.angle_share_within_10 = json.at("share_within_10_deg");
+void read_angles(const Json& json, Score& s, int version) {
+  const auto number = [&](const char* name) {
+    const Json& value = json.at(name);
+    return version < 3 || value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+  };
+  s.angle_median = number("median_deg");
+  s.angle_percentile90 = number("percentile_90_deg");
+  s.angle_share_within_10 = number("share_within_10_deg");
 }
 
 }  // namespace
@@ -88,7 +93,7 @@ std::string score_json(const RefinementScore& score) {
                           {"reconstructions", {to_json(it.notes[0]), to_json(it.notes[1])}}});
   }
   Json json = {{"schema", "cryored-refine-score"},
-               {"version", 2},
+               {"version", 3},
                {"box", score.box},
                {"pixel_size_A", score.pixel_size},
                {"final",
@@ -114,9 +119,9 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
   try {
     const Json json = Json::parse(text);
     const Json& version = json.at("version");
-    if (json.at("schema") != "cryored-refine-score" || (version != 1 && version != 2))
+    if (json.at("schema") != "cryored-refine-score" || (version != 1 && version != 2 && version != 3))
       throw InputError({path, "schema and version", json.at("schema").dump() + " " + version.dump(),
-                        "\"cryored-refine-score\" 1 or 2", "score the refinement again"});
+                        "\"cryored-refine-score\" 1 to 3", "score the refinement again"});
     const auto map_score = [&version](const Json& map) { return parse_map_score(map, version); };
     score.box = json.at("box");
     score.pixel_size = json.at("pixel_size_A");
@@ -126,8 +131,8 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
     score.final_map = map_score(final.at("to_truth"));
     score.final_half_map_resolution = or_infinity(final.at("half_map_fsc_0.143_A"));
     score.final_half_fsc = final.at("half_map_fsc").get<std::vector<double>>();
-    read_angles(final.at("angular_error"), score);
-    if (final.at("angular_error").contains("share_per_2_deg"))
+    read_angles(final.at("angular_error"), score, version);
+    if (version == 3 && final.at("angular_error").contains("share_per_2_deg"))
       score.angle_histogram = final.at("angular_error").at("share_per_2_deg").get<std::vector<double>>();
     if (final.contains("raw_to_truth")) score.raw = map_score(final.at("raw_to_truth"));
     if (final.contains("denoised_to_truth")) score.denoised = map_score(final.at("denoised_to_truth"));
@@ -144,7 +149,7 @@ RefinementScore parse_score_json(const std::string& text, const std::string& pat
       it.half_map_resolution = or_infinity(entry.at("half_map_fsc_0.143_A"));
       it.halves = {map_score(entry.at("halves_to_truth").at(0)), map_score(entry.at("halves_to_truth").at(1))};
       it.mean = map_score(entry.at("mean_to_truth"));
-      read_angles(entry.at("angular_error"), it);
+      read_angles(entry.at("angular_error"), it, version);
       it.global_rotation = entry.at("angular_error").at("global_rotation_deg");
       for (std::size_t h = 0; h < 2; ++h) {
         const Json& note = entry.at("reconstructions").at(h);

@@ -72,13 +72,13 @@ struct Ball {
   }
 };
 
-/// FSC of the map with itself turned by `r`, mean over the shells from 5/3 of `resolution` to `resolution` (20 to 12
-/// A).
+/// FSC of the map with itself turned by `r`, mean over the shells from 2.5 times `resolution` to `resolution` (30 A,
+/// where start maps end, to 12 A).
 class TurnedFsc {
  public:
   TurnedFsc(const Map& map, double voxel, double resolution) : ball_(map, false), still_(turned(Rotation{})) {
     const double field = static_cast<double>(map.nx) * voxel;
-    first_ = std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(0.6 * field / resolution)));
+    first_ = std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(0.4 * field / resolution)));
     last_ = std::clamp<std::size_t>(static_cast<std::size_t>(field / resolution), first_, map.nx / 2);
   }
   double operator()(const Rotation& r) const {
@@ -180,10 +180,11 @@ std::vector<Rotation> self_rotations(const Map& map, double voxel, double resolu
     take(candidate);
   }
   // Turns of a group nearer to each other than the grid is fine are products of those found.
+  int products = 0;
   for (std::size_t i = 1; i < found.size(); ++i)
     for (std::size_t j = 1; j <= i && found.size() < kMost; ++j)
       for (const Rotation& r : {found[i] * found[j], found[j] * found[i]})
-        if (!near(found, r, kApart)) take({ball.correlation(r), r});
+        if (!near(found, r, kApart) && ++products <= 120) take({ball.correlation(r), r});
   return found;
 }
 

@@ -272,7 +272,7 @@ TEST(BenchmarkRecord, OfAnOlderScoreIsComparedAgainFromTheKeptMap) {
   text << std::ifstream(path).rdbuf();
   std::string old = text.str();
   const std::string version = R"("schema":"cryored-refine-score","version":)";
-  ASSERT_NE(old.find(version + "2"), std::string::npos);
+  ASSERT_NE(old.find(version + "3"), std::string::npos);
   old.replace(old.find(version), version.size() + 1, version + "1");
   std::ofstream(path) << old;
 
@@ -285,7 +285,7 @@ TEST(BenchmarkRecord, OfAnOlderScoreIsComparedAgainFromTheKeptMap) {
   for (std::size_t s = 0; s < expected.size(); ++s) EXPECT_NEAR(back.score.final_map.fsc[s], expected[s], 1e-3) << s;
   EXPECT_NEAR(40 / back.score.final_map.resolution, crossing_shell(expected, 0.5), 0.02);
   EXPECT_EQ(back.score.final_map.fsc_masked, record.score.final_map.fsc_masked);
-  EXPECT_EQ(back.score.angle_median, 3.2);
+  EXPECT_TRUE(std::isnan(back.score.angle_median)) << "only the particles could tell it again";
   EXPECT_NEAR(back.map_scale, record.map_scale, 1e-3 * record.map_scale);
 
   record.map_scale = 0;  // known-angles keep none

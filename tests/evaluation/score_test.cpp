@@ -190,7 +190,16 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   // Version 1 compared the corners of the box as they are: what it says without a mask is not read.
   std::string old = text;
   const std::string version = "\"version\": ";
-  ASSERT_NE(old.find(version + "2"), std::string::npos) << old.substr(0, 100);
+  ASSERT_NE(old.find(version + "3"), std::string::npos) << old.substr(0, 100);
+  old[old.find(version) + version.size()] = '2';
+  // Version 2 forgave turns that are no symmetry: what it says of angles is not read.
+  const RefinementScore of_two = parse_score_json(old, "score.json");
+  EXPECT_TRUE(std::isnan(of_two.angle_median));
+  EXPECT_TRUE(std::isnan(of_two.iterations[0].angle_share_within_10));
+  EXPECT_TRUE(of_two.angle_histogram.empty());
+  EXPECT_EQ(of_two.final_map.fsc, in.final_map.fsc);
+  EXPECT_NE(score_json(of_two).find("\"median_deg\": null"), std::string::npos);
+  EXPECT_TRUE(std::isnan(parse_score_json(score_json(of_two), "score.json").angle_median));
   old[old.find(version) + version.size()] = '1';
   const RefinementScore of_old = parse_score_json(old, "score.json");
   EXPECT_TRUE(of_old.final_map.fsc.empty());
@@ -203,7 +212,7 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_THROW(parse_score_json("{}", "x"), InputError);
   EXPECT_THROW(parse_score_json("not json", "x"), InputError);
   std::string other = text;
-  other[other.find(version) + version.size()] = '3';
+  other[other.find(version) + version.size()] = '4';
   EXPECT_THROW(parse_score_json(other, "x"), InputError);
 }
 
