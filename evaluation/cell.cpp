@@ -100,7 +100,19 @@ RefineMode refine_mode(const std::string& name, const std::string& program, cons
   std::string words = shell_word(program);
   if (!prior.empty()) words += " " + prior;
   if (!options.empty()) words += " " + options;
-  return {name, words};
+  return {name, words, true};
+}
+
+void require_records(const Cell& cell, const RefinementScore& score) {
+  if (!cell.mode.records) return;
+  for (const IterationScore& it : score.iterations)
+    for (const ReconstructionNote& note : it.notes)
+      if (!note.seconds)
+        throw Error({cell.folder, "iteration " + std::to_string(it.iteration), "a half-map without cryored's record",
+                     "a record beside each: RELION did not call cryored",
+                     "see cryored doctor " + shell_word(cell.folder) +
+                         " and relion.log there; what mpirun starts must see RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE; "
+                         "then remove the folder and run the same command again"});
 }
 
 RelionProgram read_relion_program(const std::string& cell_folder) {
@@ -160,6 +172,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   if (result.end == RunEnd::cancelled) return result;
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
   result.score = score_refinement(cell.folder, truth);
+  require_records(cell, result.score);
   write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
   if (cell.start == "mirrored") {
     result.other_hand = score_refinement(cell.folder, other_hand(truth));

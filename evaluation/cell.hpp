@@ -17,6 +17,7 @@ namespace cryored {
 struct RefineMode {
   std::string name;
   std::string external;
+  bool records = false;  ///< `external` is cryored-reconstruct, which leaves a record beside each reconstruction
 };
 
 /// The modes by name: plain; gaussian, red (lambda 1), cw-red and per-shell (its confidence) through `program`
@@ -48,6 +49,11 @@ struct RelionProgram {
 };
 RelionProgram read_relion_program(const std::string& cell_folder);
 
+/// That RELION really called cryored: where RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE does not reach its ranks it runs a
+/// program of its own without a word. Throws Error naming folder and iteration where a half-map of a mode with
+/// `records` has none.
+void require_records(const Cell& cell, const RefinementScore& score);
+
 struct CellResult {
   RunEnd end = RunEnd::cancelled;
   Timeline timeline;
@@ -60,7 +66,7 @@ struct CellResult {
 /// Runs (or continues) and scores a cell. `<folder>/cell.json` holds what was asked for,
 /// `<folder>/score.json` the score (for a mirrored start map `score_other_hand.json` that of the other hand),
 /// `<folder>/timeline.json` the times. A finished cell is not run again; one that was started with other options is an
-/// InputError. When cancelled, nothing is scored.
+/// InputError. When cancelled, nothing is scored. Throws as require_records().
 CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
                     const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled);
 

@@ -81,16 +81,6 @@ std::size_t box_for(const std::string& structure, double pixel_size) {
   return std::max<std::size_t>(48, needed);
 }
 
-/// That RELION really called cryored: without the environment variable it silently runs its own program.
-void require_records(const LabelledCell& cell) {
-  if (cell.cell.mode.external.empty()) return;
-  for (const IterationScore& it : cell.result.score.iterations)
-    for (const ReconstructionNote& note : it.notes)
-      if (!note.seconds)
-        throw Error({cell.cell.folder, fmt::format("iteration {}", it.iteration), "a half-map without cryored's record",
-                     "a record beside each", "see relion.log there, and cryored doctor " + cell.cell.folder});
-}
-
 int run(const std::vector<std::string>& words) {
   const CommandSpec spec = command();
   const Settings settings = parse_options(spec, words, {});
@@ -176,7 +166,6 @@ int run(const std::vector<std::string>& words) {
     if (cell.result.end == RunEnd::cancelled)
       throw Error({stage, "", "interrupted", "", "run the same command again to continue"});
     budget -= cell.result.timeline.total_seconds;
-    require_records(cell);
     std::cout << stage << ": " << cell.result.score.iterations.back().iteration << " iterations in "
               << duration(cell.result.timeline.total_seconds) << " (" << describe(cell.result.end) << ")" << std::endl;
     cells.push_back(std::move(cell));

@@ -159,6 +159,8 @@ TEST_F(SmallRefinement, GaussianPathFollowsRelionsOwnProgram) {
       if (angle_between(rotation_from(p[n].angles), rotation_from(q[n].angles)) < 0.01) ++same;
     EXPECT_GE(same, p.size() - 1) << "iteration " << k + 1;  // a tie between two poses may fall either way
   }
+  // Had RELION been asked to call cryored, that it did not would be an error.
+  EXPECT_THROW(refine({"relion", "relion_external_reconstruct", true}), Error);
   // Without a mask maps are compared as with the padding that RELION says it used.
   const Map half1 = read_mrc(b.back().map(1));
   const int padding = cell_for({"gaussian", ""}).relion.padding;

@@ -147,6 +147,29 @@ TEST_F(RelionRun, HandsTheExternalProgramOver) {
   EXPECT_NE(args().find("external=" + job_.external + "\n"), std::string::npos);
 }
 
+TEST(Records, AreRequiredOfModesThatCallCryored) {
+  RefinementScore score;
+  score.iterations.resize(2);
+  for (const std::size_t it : {0u, 1u}) {
+    score.iterations[it].iteration = static_cast<int>(it) + 1;
+    for (ReconstructionNote& note : score.iterations[it].notes) note.seconds = 3;
+  }
+  Cell cell;
+  cell.folder = "/out/a cell";
+  cell.mode = refine_mode("gaussian", "/opt/cryored-reconstruct");
+  EXPECT_NO_THROW(require_records(cell, score));
+  score.iterations[1].notes[1].seconds.reset();  // RELION's own program leaves none
+  try {
+    require_records(cell, score);
+    FAIL() << "a refinement without cryored passed";
+  } catch (const Error& e) {
+    for (const char* named : {"/out/a cell: iteration 2", "RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE", "cryored doctor"})
+      EXPECT_NE(std::string(e.what()).find(named), std::string::npos) << e.what();
+  }
+  cell.mode = refine_mode("plain", "/opt/cryored-reconstruct");
+  EXPECT_NO_THROW(require_records(cell, score));
+}
+
 TEST_F(RelionRun, ContinuesWhereItWasCancelled) {
   setenv("FAKE_SECONDS", "1", 1);
   int reports = 0;
