@@ -119,6 +119,8 @@ void overlay_config(const std::vector<OptionSpec>& all, Settings& settings) {
 
 }  // namespace
 
+std::vector<std::string> shell_line_words(const std::string& line) { return po::split_unix(line, " \t", "'\"", "\\"); }
+
 Settings parse_options(const CommandSpec& command, const std::vector<std::string>& words,
                        const std::vector<OptionSpec>& all_persistent, const Surroundings& surroundings) {
   Settings settings;

@@ -121,6 +121,9 @@ std::string environment_name(const std::string& option);
 Settings parse_options(const CommandSpec& command, const std::vector<std::string>& words,
                        const std::vector<OptionSpec>& all_persistent, const Surroundings& surroundings = {});
 
+/// The words of a shell line, quotes and backslashes taken away; nothing else that a shell does.
+std::vector<std::string> shell_line_words(const std::string& line);
+
 /// Checks one value against its spec. Throws UsageError naming `source`.
 void check_value(const OptionSpec& option, const std::string& value, const Source& source);
 

@@ -54,7 +54,9 @@ double CellRecord::requested_snr() const { return factor > 0 ? 0 : Json::parse(p
 std::string CellRecord::map_path() const { return path.substr(0, path.size() - 5) + ".mrc.gz"; }
 
 const std::string& WeightsIdentity::key(const std::string& mode) const {
-  return mode_parts(mode).base == "per-shell" || network_sha256.empty() ? sha256 : network_sha256;
+  const std::string base = mode_parts(mode).base;
+  const bool reads_table = base == "per-shell" || base == "default";
+  return reads_table || network_sha256.empty() ? sha256 : network_sha256;
 }
 
 WeightsIdentity joint_identity(const std::vector<WeightsIdentity>& several, const std::string& rule) {

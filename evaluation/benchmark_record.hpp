@@ -17,8 +17,9 @@ struct WeightsIdentity {
   std::string name, sha256;    ///< empty for modes without a network
   std::string network_sha256;  ///< of the network alone (network_digest)
 
-  /// The digest that cells of a mode are known by: of the file where lambda comes from its table (per-shell), else of
-  /// the network alone, so that another table leaves them as they are. The file's where the network's is not known.
+  /// The digest that cells of a mode are known by: of the file where lambda comes from its table (per-shell, and
+  /// default, which may be that), else of the network alone, so that another table leaves them as they are. The file's
+  /// where the network's is not known.
   const std::string& key(const std::string& mode) const;
 };
 /// Of those that a refinement chooses between by `rule` (choice_rule()); one alone stays as it is.

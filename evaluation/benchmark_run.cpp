@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -59,25 +60,13 @@ std::string key_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   return weights ? weights->identity.key(cell.mode) : "";
 }
 
-/// Digest of the weights that a refinement in `folder` ran with; empty where no record tells.
-std::string weights_used(const fs::path& folder) {
-  if (!fs::exists(folder)) return {};
-  for (const RelionIteration& it : finished_iterations(folder.string())) {
-    std::ifstream file(it.record(1));
-    const auto json = nlohmann::json::parse(file, nullptr, false);
-    const nlohmann::json::json_pointer at("/weights/sha256");
-    if (!json.is_discarded() && json.contains(at) && json[at].is_string()) return json[at];
-  }
-  return {};
-}
-
 fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   const fs::path data_set = fs::path(setup.cells) / cell.data_set();
   fs::path keyed = data_set / keyed_mode(cell.mode, key_of(cell, setup));
   const auto weights = weights_of(cell, setup);
   // One that cryored evaluate refine made, with the same weights.
   if (weights && weights->path.empty() && !fs::exists(keyed) &&
-      weights_used(data_set / cell.mode) == weights->identity.sha256)
+      weights_in_records((data_set / cell.mode).string()) == std::set<std::string>{weights->identity.sha256})
     return data_set / cell.mode;
   return keyed;
 }
@@ -293,6 +282,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
         parts.base, setup.program,
         weights && !weights->path.empty() ? "--weights " + shell_word(fs::absolute(weights->path).string()) : "");
     refinement.mode.name = cell.mode;
+    if (weights) refinement.weights = {weights->identity.key(cell.mode), weights->files};
     if (plain) {
       int iterations = 0;
       for (const IterationScore& it : plain->score.iterations) iterations = it.iteration;

@@ -15,6 +15,7 @@ namespace cryored {
 struct BenchmarkWeights {
   WeightsIdentity identity;
   std::string path;  ///< to be named on cryored-reconstruct's command line; empty: what that takes by itself
+  std::vector<std::string> files = {};  ///< SHA-256 of each weights file that a refinement may choose
 };
 
 struct BenchmarkSetup {

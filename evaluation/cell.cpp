@@ -1,5 +1,6 @@
 #include "evaluation/cell.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -52,6 +53,19 @@ Json relion_json(const RelionOptions& o) {
           {"random_seed", o.random_seed},
           {"symmetry", o.symmetry},
           {"extra", o.extra}};
+}
+
+/// That no other weights than those in force made the half-maps that lie in the cell's folder, beside those of
+/// `earlier`.
+void require_weights(const Cell& cell, const std::set<std::string>& earlier = {}) {
+  if (cell.weights.files.empty()) return;
+  std::string wanted;
+  for (const std::string& digest : cell.weights.files) wanted += (wanted.empty() ? "" : " or ") + digest;
+  for (const std::string& digest : weights_in_records(cell.folder))
+    if (!earlier.contains(digest) &&
+        std::find(cell.weights.files.begin(), cell.weights.files.end(), digest) == cell.weights.files.end())
+      throw InputError({cell.folder, "weights.sha256 in the records", digest, wanted + ", the weights in force",
+                        "give the weights that the folder was begun with, or another output folder"});
 }
 
 /// Program and command of a job that is about to start for the first time; left alone afterwards.
@@ -122,6 +136,19 @@ RelionProgram read_relion_program(const std::string& cell_folder) {
   return {json.value("relion_refine_mpi_sha256", ""), json.value("command", std::vector<std::string>())};
 }
 
+std::set<std::string> weights_in_records(const std::string& cell_folder) {
+  std::set<std::string> digests;
+  std::error_code none;  // a folder that is not there has no records
+  for (const fs::directory_entry& entry : fs::directory_iterator(cell_folder, none)) {
+    if (!entry.path().filename().string().ends_with("_external_reconstruct_cryored.json")) continue;
+    std::ifstream file(entry.path());
+    const Json record = Json::parse(file, nullptr, false);
+    const Json::json_pointer at("/weights/sha256");
+    if (!record.is_discarded() && record.contains(at) && record[at].is_string()) digests.insert(record[at]);
+  }
+  return digests;
+}
+
 CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
                     const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled) {
   fs::create_directories(cell.folder);
@@ -141,19 +168,27 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
                  {"external_reconstruct", without_folders(job.external)},
                  {"dataset", read_json((fs::path(data.folder) / "dataset.json").string())},
                  {"relion", relion_json(job.options)}};
+  if (!cell.weights.digest.empty()) wanted["weights_sha256"] = cell.weights.digest;
   if (!cell.start.empty()) wanted["start_map_sha256"] = sha256_file(job.reference);
   Json limits = {
       {"stop_rule", {{"max_iterations", job.options.max_iterations}, {"max_seconds", job.options.max_seconds}}}};
   if (cell.hopeless > 0)
     limits["stop_rule"]["hopeless"] = {{"worse_than_A", cell.hopeless}, {"from_iteration", cell.hopeless_from}};
   const std::string asked = (fs::path(cell.folder) / "cell.json").string();
-  if (fs::exists(asked)) {  // where programs lie does not matter; older versions wrote it
-    Json known = read_json(asked);
+  if (fs::exists(asked)) {
+    const Json before = read_json(asked);
+    Json known = before;
+    // Where programs lie does not matter; older versions wrote it.
     if (known.contains("external_reconstruct") && known["external_reconstruct"].is_string()) {
       const std::string was = known["external_reconstruct"];
       known["external_reconstruct"] = without_folders(was);
-      if (known["external_reconstruct"] != was) write_text_atomically(asked, known.dump(2) + "\n");
     }
+    // Older versions did not note the weights; the records tell.
+    if (wanted.contains("weights_sha256") && !known.contains("weights_sha256")) {
+      require_weights(cell);
+      known["weights_sha256"] = cell.weights.digest;
+    }
+    if (known != before) write_text_atomically(asked, known.dump(2) + "\n");
   }
   hold_to_options(asked, wanted.dump(), limits.dump());
 
@@ -164,6 +199,8 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
       return !(score.resolution <= cell.hopeless);
     };
   note_program(job);
+  // Known by the digest in cell.json, which may be the network's alone; the records have that of the file.
+  const std::set<std::string> earlier_weights = weights_in_records(cell.folder);
 
   CellResult result;
   result.end = run_relion(job, report, cancelled);
@@ -173,6 +210,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
   result.score = score_refinement(cell.folder, truth);
   require_records(cell, result.score);
+  require_weights(cell, earlier_weights);
   write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
   if (cell.start == "mirrored") {
     result.other_hand = score_refinement(cell.folder, other_hand(truth));

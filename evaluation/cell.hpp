@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,19 @@ std::string shell_word(const std::string& text);
 /// Words separated by blanks, those that are absolute paths without their folders: what a record may keep.
 std::string without_folders(const std::string& words);
 
+/// What a refinement that goes through a network runs with.
+struct CellWeights {
+  std::string digest;              ///< goes into cell.json, so that a cell of another network is not taken over
+  std::vector<std::string> files;  ///< SHA-256 of each weights file that may be chosen
+};
+
 struct Cell {
   std::string name;  ///< also that of its folder
   RefineMode mode;
   std::string folder;
   RelionOptions relion;
-  std::string start;  ///< start_map(): empty, "mirrored" or another structure's file
+  CellWeights weights = {};  ///< empty: none, or not known
+  std::string start;         ///< start_map(): empty, "mirrored" or another structure's file
   /// Stop rule: ends as hopeless when, at this iteration or later, the mean map's FSC to the truth falls below 0.5 at a
   /// worse resolution (A) than this; 0: no such rule.
   double hopeless = 0;
@@ -48,6 +56,9 @@ struct RelionProgram {
   std::vector<std::string> command;  ///< of the first start, file names without folders
 };
 RelionProgram read_relion_program(const std::string& cell_folder);
+
+/// SHA-256 of the weights that the records of a cell name, each once.
+std::set<std::string> weights_in_records(const std::string& cell_folder);
 
 /// That RELION really called cryored: where RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE does not reach its ranks it runs a
 /// program of its own without a word. Throws Error naming folder and iteration where a half-map of a mode with

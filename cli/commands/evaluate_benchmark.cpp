@@ -8,10 +8,8 @@
 #include <map>
 #include <set>
 
-#include "cli/builtin_denoiser.hpp"
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
-#include "cli/denoise_library.hpp"
 #include "cli/denoise_map.hpp"
 #include "cli/denoiser_choice.hpp"
 #include "cli/installation.hpp"
@@ -20,6 +18,7 @@
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
+#include "cli/weights_identity.hpp"
 #include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
@@ -29,7 +28,6 @@
 #include "evaluation/benchmark_table.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/refine_page.hpp"
-#include "models/weights_choice.hpp"
 #include "simulation/structures.hpp"
 
 namespace cryored {
@@ -40,26 +38,6 @@ namespace fs = std::filesystem;
 std::string upper(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
-}
-
-WeightsIdentity identity_of(const WeightsInfo& info) {
-  // A file that stands for no network (builtin:...) has a digest of its name.
-  return {info.name, info.sha256, is_builtin(info.path) ? info.sha256 : network_digest(info.path)};
-}
-
-BenchmarkWeights weights_at(const std::string& path) { return {identity_of(LazyDenoiser(path, {}).weights()), path}; }
-
-/// As cryored-reconstruct chooses by itself; or of --weights.
-std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& settings) {
-  const std::vector<WeightsInfo> denoisers = denoisers_in_force(settings);
-  std::map<std::string, WeightsIdentity> identities;  // made once: network_digest() reads the whole file
-  for (const WeightsInfo& info : denoisers) identities[info.path] = identity_of(info);
-  const std::string named = settings.given("weights") ? denoisers.front().path : "";
-  return [denoisers, identities, named](double pixel_size) {
-    std::vector<WeightsIdentity> possible;
-    for (const WeightsInfo& info : denoisers_for(denoisers, pixel_size)) possible.push_back(identities.at(info.path));
-    return BenchmarkWeights{joint_identity(possible, choice_rule()), named};
-  };
 }
 
 /// What cryored-reconstruct does without options, by the mode's name.

@@ -13,6 +13,7 @@
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
+#include "cli/weights_identity.hpp"
 #include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
@@ -31,7 +32,10 @@ int run(const Settings& settings) {
   set_threads(usable_processors());
   std::string program = settings.text("reconstruct");
   if (program.empty()) program = plugin_path();
+  const fs::path out = fs::absolute(settings.text("out"));
+  const double pixel_size = settings.number("pixel-size");
   std::vector<RefineMode> modes;
+  std::map<std::string, CellWeights> weights;  // by mode
   const std::map<std::string, std::string> own_weights = weights_modes(settings);
   for (const std::string& name : split_words(settings.text("modes"), ',')) {
     const ModeParts parts = mode_parts(name);
@@ -44,6 +48,10 @@ int run(const Settings& settings) {
     }
     modes.push_back(refine_mode(parts.base, fs::absolute(program).string(), words));
     modes.back().name = name;
+    if (!parts.denoises || !fs::exists(program)) continue;
+    const Settings theirs = reconstruct_settings(program, words, out.string());
+    const BenchmarkWeights in_force = weights_by_pixel_size(theirs)(pixel_size);
+    weights[name] = {in_force.identity.key(name), in_force.files};
   }
   if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)
@@ -84,7 +92,6 @@ int run(const Settings& settings) {
   }
   watch_signals();
   ProgressLine line;
-  const fs::path out = fs::absolute(settings.text("out"));
   ReportPage page(
       "Refinements by RELION, with and without cryored",
       "Simulated particles, refined by relion_refine --auto_refine and compared with the structure they came from.");
@@ -124,6 +131,7 @@ int run(const Settings& settings) {
         cell.mode = mode;
         cell.folder = (folder / (mode.name + start_map_suffix(start))).string();
         cell.start = start;
+        cell.weights = weights[mode.name];
         RelionOptions& o = cell.relion;
         o.ranks = static_cast<int>(settings.integer("ranks"));
         o.threads = static_cast<int>(settings.integer("threads"));

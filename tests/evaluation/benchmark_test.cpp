@@ -193,6 +193,7 @@ TEST(BenchmarkRecord, OnlyModesThatReadTheTableDependOnIt) {
   const WeightsIdentity weights{"w", file, network};
   EXPECT_EQ(weights.key("per-shell"), file);
   EXPECT_EQ(weights.key("per-shell-own"), file);
+  EXPECT_EQ(weights.key("default"), file) << "per-shell, where the weights have a table";
   for (const char* mode : {"red", "cw-red", "red-gaussian-noise", "plain+denoise"})
     EXPECT_EQ(weights.key(mode), network) << mode;
   EXPECT_EQ((WeightsIdentity{"w", file, ""}.key("red")), file)

@@ -227,6 +227,24 @@ TEST_F(SmallRefinement, RedRunsInEveryIterationAndLeavesItsRecords) {
       EXPECT_EQ(note.lambda.value_or(-1), 1) << "iteration " << it.iteration;
       EXPECT_TRUE(note.seconds) << "iteration " << it.iteration;
     }
+
+  // Begun before cell.json named the weights: the records tell, and it is held to them from then on.
+  Cell cell = cell_for(refine_mode("red", CRYORED_RECONSTRUCT, "--device cpu"));
+  const std::set<std::string> used = weights_in_records(cell.folder);
+  ASSERT_EQ(used.size(), 1u);
+  const auto refused = [&](const CellWeights& weights, const std::string& named) {
+    cell.weights = weights;
+    try {
+      run_cell(cell, data_, truth_, {}, {});
+      ADD_FAILURE() << "the result of another network was taken over";
+    } catch (const InputError& e) {
+      EXPECT_NE(std::string(e.what()).find(named), std::string::npos) << e.what();
+    }
+  };
+  refused({"another", {"another"}}, *used.begin());
+  cell.weights = {"this", {*used.begin()}};
+  EXPECT_EQ(run_cell(cell, data_, truth_, {}, {}).end, RunEnd::iteration_limit);
+  refused({"another", {*used.begin()}}, "weights_sha256");
   EXPECT_LT(red.score.final_map.resolution, 20);
 }
 

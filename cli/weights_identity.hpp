@@ -1,0 +1,23 @@
+#pragma once
+// Which networks a refinement runs with, by their digests.
+
+#include <functional>
+#include <string>
+
+#include "cli/options.hpp"
+#include "evaluation/benchmark_run.hpp"
+
+namespace cryored {
+
+/// Of a file that a mode has for its own. Throws as read_denoiser_info().
+BenchmarkWeights weights_at(const std::string& path);
+
+/// As cryored-reconstruct chooses by itself for maps of a pixel size (A); or of --weights. Throws InputError as
+/// denoisers_in_force().
+std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& settings);
+
+/// What is in force in cryored-reconstruct `program` where RELION, working in `folder`, calls it with `options` (words
+/// of a shell line): weights that neither these nor a variable or config file name are those of its own installation.
+Settings reconstruct_settings(const std::string& program, const std::string& options, const std::string& folder);
+
+}  // namespace cryored

@@ -1,0 +1,48 @@
+// cryored evaluate refine with real RELION, on data sets so small that only the course of things is tested.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/cli/process.hpp"
+
+namespace cryored_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kStructure = std::string(CRYORED_TEST_BUILD) + "/share/cryored/demo/4AKE.pdb.gz";
+
+class EvaluateRefine : public testing::Test {
+ protected:
+  Outcome refine(const std::vector<std::string>& options) const {
+    Invocation call;
+    call.words = {
+        std::string(CRYORED_TEST_BIN) + "/cryored", "evaluate", "refine", kStructure, "--out", scratch / "out"};
+    for (const char* word : {"--count", "40", "--box", "32", "--pixel-size", "4", "--snr", "1", "--healpix-order", "1",
+                             "--max-significant", "50"})
+      call.words.push_back(word);
+    call.words.insert(call.words.end(), options.begin(), options.end());
+    return run(call);
+  }
+  fs::path cell(const std::string& name) const { return fs::path(scratch / "out/4AKE_box32_n40_snr1_4A") / name; }
+  const ScratchFolder scratch;
+};
+
+TEST_F(EvaluateRefine, DoesNotTakeOverTheResultOfOtherWeights) {
+  const fs::path weights = scratch / "my weights.crw";
+  const std::vector<std::string> options = {
+      "--modes", "red-mine", "--weights-mode", "red-mine=" + weights.string(), "--max-iterations", "1"};
+  fs::copy_file(CRYORED_TEST_WEIGHTS, weights);
+  const Outcome first = refine(options);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(read_file((cell("red-mine") / "cell.json").string()).find("\"weights_sha256\": \""), std::string::npos);
+  EXPECT_EQ(refine(options).code, 0);
+  fs::copy_file(CRYORED_TEST_RANDOM_WEIGHTS, weights, fs::copy_options::overwrite_existing);
+  const Outcome other = refine(options);
+  EXPECT_EQ(other.code, 1) << other.out;
+  EXPECT_NE(other.err.find("weights_sha256"), std::string::npos) << other.err;
+}
+
+}  // namespace
+}  // namespace cryored_test
