@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <regex>
 #include <system_error>
 
 #include "core/base/error.hpp"
+#include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 
 namespace fs = std::filesystem;
@@ -33,7 +35,33 @@ std::string RelionIteration::record(int half) const {
   return root + "_half" + std::to_string(half) + "_class001_external_reconstruct_cryored.json";
 }
 
-std::vector<RelionIteration> finished_iterations(const std::string& folder) {
+bool complete_star(const std::string& path, const std::string& block) {
+  std::ifstream file(path, std::ios::binary);
+  std::string end(64, ' ');
+  file.seekg(0, std::ios::end);
+  file.seekg(-std::min<std::streamoff>(file.tellg(), static_cast<std::streamoff>(end.size())), std::ios::end);
+  file.read(end.data(), static_cast<std::streamsize>(end.size()));
+  end.resize(static_cast<std::size_t>(file.gcount()));
+  const std::size_t last = end.find_last_not_of(" \n\r");
+  if (last == std::string::npos || std::count(end.begin() + static_cast<std::ptrdiff_t>(last), end.end(), '\n') < 2)
+    return false;
+  try {
+    return read_star(path).require(block).rows() > 0;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool complete_map(const std::string& path) {
+  try {
+    read_mrc_header(path);  // holds it against the file's size
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::vector<RelionIteration> finished_iterations(const std::string& folder, int after) {
   static const std::regex pattern(R"(^(run(?:_ct(\d+))?_it(\d+))_optimiser\.star$)");
   std::map<int, std::pair<int, RelionIteration>> newest;  // iteration -> (ct, files)
   for (const std::string& name : file_names(folder)) {
@@ -41,12 +69,15 @@ std::vector<RelionIteration> finished_iterations(const std::string& folder) {
     if (!std::regex_match(name, match, pattern)) continue;
     const int continued = match[2].matched ? std::stoi(match[2]) : 0;
     RelionIteration found{std::stoi(match[3]), (fs::path(folder) / match[1].str()).string()};
-    if (found.iteration == 0) continue;
-    const bool complete = fs::exists(found.data()) && fs::exists(found.sampling()) && fs::exists(found.model(1)) &&
-                          fs::exists(found.model(2)) && fs::exists(found.map(1)) && fs::exists(found.map(2));
-    if (!complete) continue;
+    if (found.iteration <= after) continue;
     const auto known = newest.find(found.iteration);
-    if (known == newest.end() || known->second.first < continued) newest[found.iteration] = {continued, found};
+    if (known != newest.end() && known->second.first > continued) continue;
+    const bool complete = complete_map(found.map(1)) && complete_map(found.map(2)) &&
+                          complete_star(found.optimiser(), "optimiser_general") &&
+                          complete_star(found.sampling(), "sampling_general") &&
+                          complete_star(found.model(1), "model_class_1") &&
+                          complete_star(found.model(2), "model_class_1") && complete_star(found.data(), "particles");
+    if (complete) newest[found.iteration] = {continued, found};
   }
   std::vector<RelionIteration> out;
   out.reserve(newest.size());
@@ -63,7 +94,10 @@ std::optional<std::string> joined_result(const std::string& folder) {
     if (!std::regex_match(name, match, pattern)) continue;
     const int continued = match[2].matched ? std::stoi(match[2]) : 0;
     const std::string candidate = (fs::path(folder) / match[1].str()).string();
-    if (continued <= newest || !fs::exists(candidate + "_model.star") || !fs::exists(candidate + "_data.star"))
+    if (continued <= newest || !complete_map(candidate + "_class001.mrc") ||
+        !complete_star(candidate + "_model.star", "model_class_1") ||
+        !complete_star(candidate + "_sampling.star", "sampling_general") ||
+        !complete_star(candidate + "_data.star", "particles"))
       continue;
     newest = continued;
     root = candidate;

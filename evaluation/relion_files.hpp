@@ -21,13 +21,21 @@ struct RelionIteration {
   std::string record(int half) const;
 };
 
-/// Finished iterations of the job whose files start with `<folder>/run`, in ascending order;
-/// one counts as finished when all files above (without the record) are there, since RELION
-/// writes them one after the other. Iteration 0, which only holds the start, is left out.
-std::vector<RelionIteration> finished_iterations(const std::string& folder);
+/// Whether RELION has written the STAR file to its end, which a full disk or a stop may have kept it from: it parses,
+/// has the block, and ends as every table does, with an empty line.
+bool complete_star(const std::string& path, const std::string& block);
+/// Whether the MRC file is as large as its header states.
+bool complete_map(const std::string& path);
 
-/// Root of the converged job's joined result ("<folder>/run" or "<folder>/run_ct5"), whose files
-/// are <root>_class001.mrc, <root>_half1_class001_unfil.mrc, <root>_model.star, <root>_data.star.
+/// Finished iterations after `after` of the job whose files start with `<folder>/run`, in ascending order; one counts
+/// as finished when all files above (without the record) are complete. That they are there does not tell: RELION's
+/// ranks write at the same time, the leader the optimiser first and the data last, and RELION does not notice a full
+/// disk. Iteration 0, which only holds the start, is left out.
+std::vector<RelionIteration> finished_iterations(const std::string& folder, int after = 0);
+
+/// Root of the converged job's joined result ("<folder>/run" or "<folder>/run_ct5"), whose complete files
+/// are <root>_class001.mrc, <root>_model.star, <root>_sampling.star, <root>_data.star; beside them lie
+/// <root>_half1_class001_unfil.mrc and that of half 2.
 std::optional<std::string> joined_result(const std::string& folder);
 
 /// The denoised map that cryored left beside the joined map of the last iteration; none where there is no joined

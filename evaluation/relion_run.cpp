@@ -152,23 +152,25 @@ std::vector<std::string> relion_command(const RelionJob& job, const std::optiona
 RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgress&)>& report,
                   const std::function<bool()>& cancelled) {
   Timeline timeline = read_timeline(job.folder);
-  // An end by a stop rule holds only as long as the rule does.
+  fs::create_directories(job.folder);
+  const std::vector<RelionIteration> finished = finished_iterations(job.folder);
+  std::optional<RelionIteration> from;
+  if (!finished.empty()) from = finished.back();
+  // An end holds only as long as its rule does, and the files that it left are whole.
   const RelionOptions& rule = job.options;
+  if (timeline.end == RunEnd::converged && !joined_result(job.folder)) timeline.end.reset();
   if (timeline.end == RunEnd::iteration_limit &&
-      (rule.max_iterations == 0 || timeline.iterations.back().iteration < rule.max_iterations))
+      (rule.max_iterations == 0 || !from || from->iteration < rule.max_iterations))
     timeline.end.reset();
   if (timeline.end == RunEnd::time_limit && (rule.max_seconds == 0 || timeline.total_seconds < rule.max_seconds))
     timeline.end.reset();
-  fs::create_directories(job.folder);
-  std::optional<RelionIteration> from;
-  if (const auto finished = finished_iterations(job.folder); !finished.empty()) from = finished.back();
   const bool hopeless_now = timeline.end != RunEnd::converged && from && job.hopeless && job.hopeless(*from);
   if (timeline.end == RunEnd::hopeless && !hopeless_now) timeline.end.reset();
   if (timeline.end) return *timeline.end;
   // Iterations that finished while nobody watched (this program was killed) have no time of their own.
   while (!timeline.iterations.empty() && (!from || timeline.iterations.back().iteration > from->iteration))
     timeline.iterations.pop_back();
-  for (const RelionIteration& it : finished_iterations(job.folder))
+  for (const RelionIteration& it : finished)
     if (timeline.iterations.empty() || timeline.iterations.back().iteration < it.iteration)
       timeline.iterations.push_back({it.iteration, 0});
 
@@ -204,8 +206,8 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     auto iteration_start = start;
     std::optional<RunEnd> stopped;
     const auto note_iterations = [&] {
-      for (const RelionIteration& it : finished_iterations(job.folder)) {
-        if (!timeline.iterations.empty() && it.iteration <= timeline.iterations.back().iteration) continue;
+      const int known = timeline.iterations.empty() ? 0 : timeline.iterations.back().iteration;
+      for (const RelionIteration& it : finished_iterations(job.folder, known)) {
         timeline.iterations.push_back({it.iteration, since(iteration_start)});
         iteration_start = Clock::now();
         timeline.total_seconds = before + since(start);
@@ -258,7 +260,8 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
   if (!joined && !(job.options.max_iterations > 0 && last >= job.options.max_iterations))
     throw SystemError({job.folder, "relion_refine_mpi",
                        fmt::format("exit status 0 after iteration {} without a joined map", last),
-                       "a converged refinement or the iteration limit", "see relion.log there"});
+                       "a converged refinement or the iteration limit",
+                       "see relion.log there; where the disk was full, make room and run the same command again"});
   timeline.end = joined ? RunEnd::converged : RunEnd::iteration_limit;
   write_timeline(job.folder, timeline);
   return *timeline.end;

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/base/error.hpp"
+#include "tests/evaluation/job_files.hpp"
 
 namespace fs = std::filesystem;
 
@@ -19,13 +20,26 @@ class JobFolder : public testing::Test {
     folder_ = fs::path(testing::TempDir()) /
               ("job_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(folder_);
-    fs::create_directories(folder_);
+    fs::create_directories(folder_ / "whole");
+    write_job_files(folder_ / "whole");
+  }
+  void put_whole(const std::string& kind, const std::string& name) {
+    fs::copy_file(folder_ / "whole" / kind, folder_ / name, fs::copy_options::overwrite_existing);
   }
   void put(const std::string& name, const std::string& text = "") { std::ofstream(folder_ / name) << text; }
   void put_iteration(const std::string& root) {
-    for (const char* end : {"_optimiser.star", "_data.star", "_sampling.star", "_half1_model.star", "_half2_model.star",
-                            "_half1_class001.mrc", "_half2_class001.mrc"})
-      put(root + end);
+    for (const char* kind : {"optimiser.star", "data.star", "sampling.star"}) put_whole(kind, root + "_" + kind);
+    for (const char* half : {"_half1", "_half2"}) {
+      put_whole("model.star", root + half + "_model.star");
+      put_whole("map.mrc", root + half + "_class001.mrc");
+    }
+  }
+  void put_joined(const std::string& root) {
+    for (const char* kind : {"data.star", "sampling.star", "model.star"}) put_whole(kind, root + "_" + kind);
+    put_whole("map.mrc", root + "_class001.mrc");
+  }
+  void cut(const std::string& name, std::uintmax_t bytes) {
+    fs::resize_file(folder_ / name, fs::file_size(folder_ / name) - bytes);
   }
   fs::path folder_;
 };
@@ -47,18 +61,44 @@ TEST_F(JobFolder, FinishedIterationsAreCompleteAndNewest) {
   EXPECT_EQ(fs::path(found[1].root).filename(), "run_ct1_it002");
   EXPECT_EQ(fs::path(found[2].root).filename(), "run_ct1_it003");
   EXPECT_EQ(fs::path(found[2].record(2)).filename(), "run_ct1_it003_half2_class001_external_reconstruct_cryored.json");
+  EXPECT_EQ(finished_iterations(folder_.string(), 2).size(), 1u);
   EXPECT_FALSE(joined_result(folder_.string()));
   EXPECT_THROW(finished_iterations((folder_ / "none").string()), SystemError);
 }
 
-TEST_F(JobFolder, JoinedResultNeedsItsFiles) {
-  put("run_class001.mrc");
+TEST_F(JobFolder, WhatAFullDiskLeftIsNotFinished) {
+  put_iteration("run_it001");
+  const std::pair<const char*, std::uintmax_t> cuts[] = {
+      {"_data.star", 2},  // the last row is whole, the end is missing
+      {"_data.star", 12},       {"_optimiser.star", 20},    {"_sampling.star", 30},
+      {"_half2_model.star", 5}, {"_half1_class001.mrc", 4}, {"_half2_class001.mrc", 1100}};
+  for (const auto& [name, bytes] : cuts) {
+    put_iteration("run_it002");
+    ASSERT_EQ(finished_iterations(folder_.string()).size(), 2u);
+    cut(std::string("run_it002") + name, bytes);
+    EXPECT_EQ(finished_iterations(folder_.string()).size(), 1u) << name << " " << bytes;
+  }
+  put("run_it002_data.star");
+  EXPECT_EQ(finished_iterations(folder_.string()).back().iteration, 1);
+  // Begun again from the iteration before: the whole one counts, not the newest.
+  put_iteration("run_it002");
+  put_iteration("run_ct1_it002");
+  cut("run_ct1_it002_data.star", 2);
+  EXPECT_EQ(fs::path(finished_iterations(folder_.string()).back().root).filename(), "run_it002");
+
+  put_joined("run");
+  ASSERT_TRUE(joined_result(folder_.string()));
+  cut("run_class001.mrc", 4);
   EXPECT_FALSE(joined_result(folder_.string()));
-  put("run_model.star");
-  put("run_data.star");
+}
+
+TEST_F(JobFolder, JoinedResultNeedsItsFiles) {
+  put_whole("map.mrc", "run_class001.mrc");
+  EXPECT_FALSE(joined_result(folder_.string()));
+  put_joined("run");
   ASSERT_TRUE(joined_result(folder_.string()));
   EXPECT_EQ(fs::path(*joined_result(folder_.string())).filename(), "run");
-  for (const char* name : {"run_ct3_class001.mrc", "run_ct3_model.star", "run_ct3_data.star"}) put(name);
+  put_joined("run_ct3");
   EXPECT_EQ(fs::path(*joined_result(folder_.string())).filename(), "run_ct3");
 }
 
@@ -69,7 +109,7 @@ TEST_F(JobFolder, DenoisedJoinedMapIsTheNewestAndOfNoHalf) {
         "run_it012_half1_class001_external_reconstruct_denoised.mrc", "run_it013_class001_external_reconstruct.mrc"})
     put(name);
   EXPECT_FALSE(denoised_joined_map(folder_.string()));  // not converged
-  for (const char* name : {"run_class001.mrc", "run_model.star", "run_data.star"}) put(name);
+  put_joined("run");
   EXPECT_EQ(fs::path(*denoised_joined_map(folder_.string())).filename(),
             "run_ct3_it011_class001_external_reconstruct_denoised.mrc");
 }

@@ -16,6 +16,7 @@
 #include "core/base/error.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/process.hpp"
+#include "tests/evaluation/job_files.hpp"
 
 namespace fs = std::filesystem;
 
@@ -41,10 +42,16 @@ while ((iteration < last)); do
   sleep "${FAKE_SECONDS:-0}"
   [[ ${FAKE_FAIL:-} == "$iteration" ]] && { echo "ERROR: out of cheese" >&2; exit 3; }
   stem=${root}_it00$iteration
-  touch "${stem}"_{data,sampling}.star "${stem}"_half{1,2}_model.star "${stem}"_half{1,2}_class001.mrc
-  touch "${stem}_optimiser.star"
+  cp "$FAKE_FILES/optimiser.star" "${stem}_optimiser.star"
+  for half in _half1 _half2; do
+    cp "$FAKE_FILES/model.star" "$stem${half}_model.star"
+    cp "$FAKE_FILES/map.mrc" "$stem${half}_class001.mrc"
+  done
+  for kind in sampling data; do cp "$FAKE_FILES/$kind.star" "${stem}_$kind.star"; done
+  [[ ${FAKE_FULL_DISK:-} == "$iteration" ]] && : > "${stem}_data.star"
   if [[ ${FAKE_CONVERGE:-} == "$iteration" ]]; then
-    touch "${root}"_{model,data}.star "${root}_class001.mrc"
+    for kind in model sampling data; do cp "$FAKE_FILES/$kind.star" "${root}_$kind.star"; done
+    cp "$FAKE_FILES/map.mrc" "${root}_class001.mrc"
     exit 0
   fi
 done
@@ -57,6 +64,9 @@ class RelionRun : public testing::Test {
             (std::string("run_") + testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(base_);
     fs::create_directories(base_ / "bin");
+    fs::create_directories(base_ / "files");
+    write_job_files(base_ / "files");
+    setenv("FAKE_FILES", (base_ / "files").c_str(), 1);
     for (const char* name : {"mpirun", "relion_refine_mpi"}) {
       std::ofstream(base_ / "bin" / name) << kFakeMpirun;
       fs::permissions(base_ / "bin" / name, fs::perms::owner_all);
@@ -71,7 +81,8 @@ class RelionRun : public testing::Test {
   }
   void TearDown() override {
     setenv("PATH", path_.c_str(), 1);
-    for (const char* name : {"FAKE_SECONDS", "FAKE_FAIL", "FAKE_CONVERGE"}) unsetenv(name);
+    for (const char* name : {"FAKE_SECONDS", "FAKE_FAIL", "FAKE_CONVERGE", "FAKE_FULL_DISK", "FAKE_FILES"})
+      unsetenv(name);
   }
   std::string args() const {
     std::ifstream file(job_.folder + "/args.log");
@@ -134,6 +145,22 @@ TEST_F(RelionRun, EndsAtTheIterationLimitAndIsNotRunAgain) {
   EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
   EXPECT_NE(args().find("--continue run_it003_optimiser.star"), std::string::npos);
   EXPECT_EQ(finished_iterations(job_.folder).back().iteration, 4);
+}
+
+TEST_F(RelionRun, AFullDiskBreaksACellForAsLongAsItIsFull) {
+  setenv("FAKE_FULL_DISK", "3", 1);  // RELION does not notice, and ends with status 0
+  EXPECT_THROW(run_relion(job_, {}, {}), SystemError);
+  EXPECT_FALSE(read_timeline(job_.folder).end);
+  // A version that took it for finished recorded an end.
+  std::ofstream(job_.folder + "/timeline.json")
+      << R"({"segments": 1, "total_seconds": 1, "cpu_seconds": 1, "end": "iteration limit",
+             "iterations": [{"iteration": 1, "seconds": 1}, {"iteration": 2, "seconds": 1}, {"iteration": 3, "seconds": 1}]})";
+  unsetenv("FAKE_FULL_DISK");
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  EXPECT_NE(args().find("--continue run_it002_optimiser.star"), std::string::npos) << args();
+  const auto finished = finished_iterations(job_.folder);
+  ASSERT_EQ(finished.size(), 3u);
+  EXPECT_EQ(fs::path(finished.back().root).filename(), "run_ct2_it003");
 }
 
 TEST_F(RelionRun, HandsTheExternalProgramOver) {
