@@ -55,15 +55,13 @@ Json relion_json(const RelionOptions& o) {
           {"extra", o.extra}};
 }
 
-/// That no other weights than those in force made the half-maps that lie in the cell's folder, beside those of
-/// `earlier`.
-void require_weights(const Cell& cell, const std::set<std::string>& earlier = {}) {
+/// That no other weights than those in force made the half-maps that lie in the cell's folder.
+void require_weights(const Cell& cell) {
   if (cell.weights.files.empty()) return;
   std::string wanted;
   for (const std::string& digest : cell.weights.files) wanted += (wanted.empty() ? "" : " or ") + digest;
   for (const std::string& digest : weights_in_records(cell.folder))
-    if (!earlier.contains(digest) &&
-        std::find(cell.weights.files.begin(), cell.weights.files.end(), digest) == cell.weights.files.end())
+    if (std::find(cell.weights.files.begin(), cell.weights.files.end(), digest) == cell.weights.files.end())
       throw InputError({cell.folder, "weights.sha256 in the records", digest, wanted + ", the weights in force",
                         "give the weights that the folder was begun with, or another output folder"});
 }
@@ -183,7 +181,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
       const std::string was = known["external_reconstruct"];
       known["external_reconstruct"] = without_folders(was);
     }
-    // Older versions did not note the weights; the records tell.
+    // Nor did these note the weights; the records tell.
     if (wanted.contains("weights_sha256") && !known.contains("weights_sha256")) {
       require_weights(cell);
       known["weights_sha256"] = cell.weights.digest;
@@ -191,6 +189,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
     if (known != before) write_text_atomically(asked, known.dump(2) + "\n");
   }
   hold_to_options(asked, wanted.dump(), limits.dump());
+  require_weights(cell);
 
   if (cell.hopeless > 0)
     job.hopeless = [&](const RelionIteration& it) {
@@ -199,18 +198,20 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
       return !(score.resolution <= cell.hopeless);
     };
   note_program(job);
-  // Known by the digest in cell.json, which may be the network's alone; the records have that of the file.
-  const std::set<std::string> earlier_weights = weights_in_records(cell.folder);
 
   CellResult result;
   result.end = run_relion(job, report, cancelled);
   result.relion = read_relion_program(cell.folder);
   result.timeline = read_timeline(cell.folder);
   if (result.end == RunEnd::cancelled) return result;
+  if (finished_iterations(cell.folder).empty())
+    throw Error({cell.folder, "end", describe(result.end) + " before the first iteration",
+                 "one finished iteration or more",
+                 "give a larger --max-minutes (a benchmark file: plain_minutes; cryored-demo: --minutes)"});
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
   result.score = score_refinement(cell.folder, truth);
   require_records(cell, result.score);
-  require_weights(cell, earlier_weights);
+  require_weights(cell);
   write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
   if (cell.start == "mirrored") {
     result.other_hand = score_refinement(cell.folder, other_hand(truth));

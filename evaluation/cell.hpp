@@ -77,7 +77,8 @@ struct CellResult {
 /// Runs (or continues) and scores a cell. `<folder>/cell.json` holds what was asked for,
 /// `<folder>/score.json` the score (for a mirrored start map `score_other_hand.json` that of the other hand),
 /// `<folder>/timeline.json` the times. A finished cell is not run again; one that was started with other options is an
-/// InputError. When cancelled, nothing is scored. Throws as require_records().
+/// InputError. When cancelled, nothing is scored. Throws Error where a stop rule ended it before the first iteration,
+/// and as require_records().
 CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
                     const std::function<void(const RunProgress&)>& report, const std::function<bool()>& cancelled);
 

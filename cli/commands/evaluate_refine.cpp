@@ -100,7 +100,7 @@ int run(const Settings& settings) {
   for (const double snr : snrs)
     for (const std::uint64_t seed : seeds) kinds.emplace_back(snr, seed);
   const std::size_t total = settings.arguments.size() * kinds.size() * modes.size();
-  std::size_t number = 0;
+  std::size_t number = 0, failed = 0;
   for (const std::string& structure : settings.arguments)
     for (const auto& [snr, seed] : kinds) {
       DataSet data;
@@ -147,8 +147,16 @@ int run(const Settings& settings) {
         o.extra = split_words(settings.text("relion-options"), ' ');
         const std::string stage = fmt::format("[{}/{}] {}, {}", ++number, total, data.name, mode.name);
         LabelledCell labelled{mode.name, cell, {}};
-        labelled.result = run_cell(
-            cell, data, truth, [&](const RunProgress& p) { line.show(stage, progress_text(p, o)); }, interrupted);
+        try {
+          labelled.result = run_cell(
+              cell, data, truth, [&](const RunProgress& p) { line.show(stage, progress_text(p, o)); }, interrupted);
+        } catch (const Error& e) {
+          line.finish();
+          if (interrupted()) throw;
+          std::cerr << stage << ": error: " << e.what() << "\n";
+          ++failed;
+          continue;
+        }
         line.finish();
         if (labelled.result.end == RunEnd::cancelled)
           throw Error({stage, "", "interrupted", "", "run the same command again to continue"});
@@ -164,6 +172,7 @@ int run(const Settings& settings) {
         cells.push_back(std::move(labelled));
         write_text_atomically((out / "results.json").string(), results.dump(1) + "\n");
       }
+      if (cells.empty()) continue;
       const ReportTable table = result_table(cells);
       std::cout << data.name << "\n" << format_text_table(table) << std::endl;
       page.heading(data.name);
@@ -171,7 +180,10 @@ int run(const Settings& settings) {
       add_refinement_sections(page, data, truth, cells);
       write_text_atomically((out / "index.html").string(), page.html());
     }
-  std::cout << "page: " << (out / "index.html").string() << "\n";
+  if (failed < total) std::cout << "page: " << (out / "index.html").string() << "\n";
+  if (failed > 0)
+    throw Error({"cryored evaluate refine", "", fmt::format("{} of {} refinements failed", failed, total), "none",
+                 "see the messages above; the same command tries them again"});
   return 0;
 }
 

@@ -44,5 +44,22 @@ TEST_F(EvaluateRefine, DoesNotTakeOverTheResultOfOtherWeights) {
   EXPECT_NE(other.err.find("weights_sha256"), std::string::npos) << other.err;
 }
 
+TEST_F(EvaluateRefine, ATimeLimitBeforeTheFirstIterationFailsThatCellAlone) {
+  const std::vector<std::string> one = {"--max-iterations", "1", "--modes"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), one.begin(), one.end());
+    return refine(more);
+  };
+  ASSERT_EQ(with({"gaussian"}).code, 0);
+  const Outcome outcome = with({"plain,gaussian", "--max-minutes", "0.001"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("time limit before the first iteration"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("--max-minutes"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("1 of 2 refinements failed"), std::string::npos) << outcome.err;
+  // The other one, finished before, is in the results.
+  EXPECT_NE(outcome.out.find("gaussian"), std::string::npos) << outcome.out;
+  EXPECT_EQ(with({"plain,gaussian"}).code, 0);
+}
+
 }  // namespace
 }  // namespace cryored_test
