@@ -156,6 +156,12 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
   const std::vector<RelionIteration> finished = finished_iterations(job.folder);
   std::optional<RelionIteration> from;
   if (!finished.empty()) from = finished.back();
+  // Everything that lies in the folder is scored, so iterations beyond the limit would be, too.
+  if (job.options.max_iterations > 0 && from && from->iteration > job.options.max_iterations)
+    throw InputError({job.folder, "finished iterations", std::to_string(from->iteration),
+                      fmt::format("{} or less, the stop rule", job.options.max_iterations),
+                      fmt::format("give a limit of {} or more, or another output folder; or move this folder away",
+                                  from->iteration)});
   // An end holds only as long as its rule does, and the files that it left are whole.
   const RelionOptions& rule = job.options;
   if (timeline.end == RunEnd::converged && !joined_result(job.folder)) timeline.end.reset();

@@ -80,7 +80,8 @@ std::vector<std::string> relion_command(const RelionJob& job, const std::optiona
 /// that rule still ends it); continues from the last finished
 /// iteration if there is one. `report` is called about twice a second; `cancelled` is asked
 /// as often. The log goes to `<folder>/relion.log` (segments appended).
-/// Throws SystemError (mpirun or RELION missing, RELION failed: with the end of its log).
+/// Throws InputError where the folder has iterations beyond the limit, SystemError (mpirun or RELION missing, RELION
+/// failed: with the end of its log).
 RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgress&)>& report,
                   const std::function<bool()>& cancelled);
 

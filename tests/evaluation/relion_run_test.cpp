@@ -147,6 +147,29 @@ TEST_F(RelionRun, EndsAtTheIterationLimitAndIsNotRunAgain) {
   EXPECT_EQ(finished_iterations(job_.folder).back().iteration, 4);
 }
 
+TEST_F(RelionRun, IterationsBeyondTheLimitAreNotTakenOver) {
+  const auto refused = [&] {
+    job_.options.max_iterations = 2;
+    try {
+      run_relion(job_, {}, {});
+      ADD_FAILURE() << "took a refinement over that went beyond the stop rule";
+    } catch (const InputError& e) {
+      for (const std::string& named : {job_.folder, std::string("finished iterations"), std::string("3"),
+                                       std::string("2 or less"), std::string("another output folder")})
+        EXPECT_NE(std::string(e.what()).find(named), std::string::npos) << e.what();
+    }
+  };
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  refused();
+  setenv("FAKE_CONVERGE", "3", 1);  // nor one that converged there
+  fs::remove_all(job_.folder);
+  job_.options.max_iterations = 0;
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::converged);
+  refused();
+  job_.options.max_iterations = 3;
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::converged);
+}
+
 TEST_F(RelionRun, AFullDiskBreaksACellForAsLongAsItIsFull) {
   setenv("FAKE_FULL_DISK", "3", 1);  // RELION does not notice, and ends with status 0
   EXPECT_THROW(run_relion(job_, {}, {}), SystemError);
