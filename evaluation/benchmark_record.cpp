@@ -89,6 +89,7 @@ std::string record_json(const CellRecord& r) {
                {"group", r.group},
                {"large", r.large},
                {"particles", Json::parse(r.particles)},
+               {"structure_sha256", r.structure_sha256},
                {"image_snr", r.snr},
                {"weights", r.weights.sha256.empty() ? Json()
                                                     : Json({{"name", r.weights.name},
@@ -102,6 +103,7 @@ std::string record_json(const CellRecord& r) {
                {"seconds", r.seconds},
                {"cpu_seconds", r.cpu_seconds},
                {"map_scale", r.map_scale}};
+  if (r.structure_sha256.empty()) json.erase("structure_sha256");
   // One line for each part that a person may want to look at; the curves in the last.
   std::string text = "{\n";
   for (const auto& [key, value] : json.items()) text += " " + Json(key).dump() + ": " + value.dump() + ",\n";
@@ -121,6 +123,7 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
     r.group = json.at("group");
     r.large = json.at("large");
     r.particles = json.at("particles").dump();
+    r.structure_sha256 = json.value("structure_sha256", "");
     r.snr = json.at("image_snr");
     r.factor = json.at("particles").value("factor", 0.0);
     r.seed = json.at("particles").at("seed");

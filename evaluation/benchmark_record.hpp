@@ -29,9 +29,10 @@ struct CellRecord {
   // What was computed.
   std::string data_set, structure, mode, group;
   bool large = false;
-  std::string particles;  ///< JSON of the options, as particle_options_json()
-  double snr = 0;         ///< of the images, CTF included
-  double factor = 0;      ///< as in ParticleOptions
+  std::string particles;         ///< JSON of the options, as particle_options_json()
+  std::string structure_sha256;  ///< of the file; empty where an older version did not note it
+  double snr = 0;                ///< of the images, CTF included
+  double factor = 0;             ///< as in ParticleOptions
   std::uint64_t seed = 1;
   // With what.
   WeightsIdentity weights;
@@ -58,6 +59,14 @@ std::string keyed_mode(const std::string& mode, const std::string& weights_key);
 /// Schema "cryored-benchmark-cell" (docs/refinements.md). Numbers are rounded to five digits.
 std::string record_json(const CellRecord& record);
 CellRecord parse_record(const std::string& text, const std::string& path_for_messages);
+
+/// That the record is of the cell's data set and RELION was asked for the cell's options, as far as it states them:
+/// names do not hold all of them. `structure` is the cell's file; empty: not compared. `extra` are more words that
+/// RELION would get (RelionOptions::extra); those that only say where and how fast it runs do not matter; none: not
+/// compared. Throws InputError naming record, field, what it says and what is wanted.
+void require_same_data(const CellRecord& record, const BenchmarkCell& cell, const std::string& structure);
+void require_same_options(const CellRecord& record, const BenchmarkCell& cell,
+                          const std::optional<std::vector<std::string>>& extra);
 
 /// Writes <folder>/<data set>/<keyed mode>.mrc.gz (where there is a map) and .json, in this order. Returns the record's
 /// path.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "core/formats/mrc.hpp"
 #include "evaluation/cell.hpp"
 #include "evaluation/compressed_map.hpp"
@@ -71,25 +72,36 @@ fs::path cell_folder(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   return keyed;
 }
 
+std::string structure_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
+  const auto found = setup.structures.find(cell.structure);
+  return found == setup.structures.end() ? "" : found->second;
+}
+
 /// None where an older version scored what cannot be scored again (rescore()).
 std::optional<CellRecord> record_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   std::optional<CellRecord> record = read_record(setup.results, cell.data_set(), cell.mode, key_of(cell, setup));
+  if (record) {
+    require_same_data(*record, cell, structure_of(cell, setup));
+    require_same_options(*record, cell, setup.relion_options);
+  }
   if (record && record->score.final_map.fsc.empty() && record->map_scale <= 0) record.reset();
   return record;
 }
 
 std::optional<CellRecord> plain_record(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
-  return read_record(setup.results, cell.data_set(), "plain", "");
+  std::optional<CellRecord> plain = read_record(setup.results, cell.data_set(), "plain", "");
+  if (plain) require_same_data(*plain, cell, structure_of(cell, setup));
+  return plain;
 }
 
 DataSet prepared(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::function<void(int)>& simulated) {
-  const auto structure = setup.structures.find(cell.structure);
-  if (structure == setup.structures.end())
+  const std::string structure = structure_of(cell, setup);
+  if (structure.empty())
     throw InputError({"structure " + cell.structure, "", "no file", "a PDB or mmCIF file named after it",
                       "put it into the folder of --structures"});
   DataSet data;
   data.name = cell.data_set();
-  data.structure = structure->second;
+  data.structure = structure;
   data.options = cell.particles;
   const fs::path folder = fs::path(setup.cells) / cell.data_set();
   data.folder = (folder / "particles").string();
@@ -239,6 +251,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
   record.group = cell.group;
   record.large = cell.large;
   record.particles = particle_options_json(cell.particles);
+  record.structure_sha256 = sha256_file(data.structure);
   record.snr = data.snr;
   record.factor = cell.particles.factor;
   record.seed = cell.particles.seed;

@@ -52,6 +52,7 @@ struct CellStanding {
   double seconds = 0;          ///< so far
   std::optional<double> left;  ///< s, a guess from finished cells (time_guess)
 };
+/// Throws InputError where the cell's record is of other options or another structure.
 CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::vector<CellRecord>& records);
 
 /// Seconds that a cell will take: the mean of finished cells of the same mode, SNR and structure; else, of what is

@@ -66,7 +66,7 @@ std::vector<BenchmarkCell> chosen_cells(const Benchmark& benchmark, const Settin
   return cells;
 }
 
-BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>& own_structures) {
+BenchmarkSetup setup_of(const Settings& settings, const std::vector<BenchmarkCell>& cells) {
   BenchmarkSetup setup;
   setup.cells = fs::absolute(settings.text("out")).lexically_normal().string();
   setup.results =
@@ -78,11 +78,18 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<std::string>
   setup.weights = weights_by_pixel_size(settings);
   setup.relion_options = split_words(settings.text("relion-options"), ' ');
   for (const auto& [mode, file] : weights_modes(settings)) setup.labelled[mode] = weights_at(file);
-  std::vector<std::string> files = own_structures;
+  std::vector<std::string> files = settings.arguments;
   if (!settings.text("structures").empty())
     for (const std::string& file : structure_files(settings.text("structures"))) files.push_back(file);
-  for (const std::string& file : files)
-    setup.structures.emplace(upper(structure_id(file)), fs::absolute(file).string());
+  // Data sets and records are named by the identifier alone.
+  for (const std::string& file : files) {
+    const auto [known, fresh] = setup.structures.emplace(upper(structure_id(file)), fs::absolute(file).string());
+    const bool needed = std::any_of(cells.begin(), cells.end(),
+                                    [&](const BenchmarkCell& cell) { return cell.structure == known->first; });
+    if (!fresh && needed)
+      throw InputError({file, "identifier", known->first + ", as " + known->second + " has", "one file for each",
+                        "rename one of them, or leave one out"});
+  }
   return setup;
 }
 
@@ -120,8 +127,11 @@ std::vector<std::pair<CellRecord, const BenchmarkCell*>> records_of(const std::v
   for (const BenchmarkCell& cell : cells) wanted[{cell.data_set(), cell.mode}] = &cell;
   std::vector<std::pair<CellRecord, const BenchmarkCell*>> records;
   for (CellRecord& r : read_records(results))
-    if (const auto cell = wanted.find({r.data_set, r.mode}); cell != wanted.end())
+    if (const auto cell = wanted.find({r.data_set, r.mode}); cell != wanted.end()) {
+      require_same_data(r, *cell->second, "");
+      require_same_options(r, *cell->second, std::nullopt);
       records.emplace_back(std::move(r), cell->second);
+    }
   if (records.empty())
     throw InputError({results, "", "no record of these cells", "one or more", "run some cells first"});
   return records;
@@ -227,7 +237,7 @@ int run(const Settings& settings) {
   for (const std::string& path : settings.arguments) own.push_back(structure_id(path));
   const Benchmark benchmark = read_benchmark(file, own);
   const std::vector<BenchmarkCell> cells = chosen_cells(benchmark, settings);
-  BenchmarkSetup setup = setup_of(settings, settings.arguments);
+  BenchmarkSetup setup = setup_of(settings, cells);
   if (settings.flag("list")) {
     list(cells, setup);
     return 0;

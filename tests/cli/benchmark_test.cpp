@@ -81,5 +81,52 @@ TEST(BenchmarkCommand, RecordsOfAnOlderVersionAreScoredAgainFromTheirMaps) {
   EXPECT_NE(text_of(results / "README.md").find("4LW4, SNR 0.4"), std::string::npos);
 }
 
+TEST(BenchmarkCommand, RefusesRecordsOfOtherOptionsAndTwoStructuresOfOneName) {
+  const ScratchFolder scratch;
+  const fs::path known = CRYORED_TEST_BENCHMARK, results = fs::path(scratch.path()) / "results";
+  const std::string data_set = "4LW4_box48_n2000_snr0.4";
+  fs::create_directories(results / data_set);
+  for (const char* name : {"plain.json", "plain.mrc.gz"})
+    fs::copy_file(known / "results" / data_set / name, results / data_set / name);
+  const auto benchmark = [&](const fs::path& file, std::vector<std::string> words) {
+    Invocation call;
+    call.words = {std::string(CRYORED_TEST_BIN) + "/cryored",
+                  "evaluate",
+                  "benchmark",
+                  "--benchmark",
+                  file.string(),
+                  "--results",
+                  results.string(),
+                  "--out",
+                  scratch / "cells",
+                  "--weights",
+                  "builtin:identity"};
+    call.words.insert(call.words.end(), words.begin(), words.end());
+    return run(call);
+  };
+  const std::vector<std::string> list = {"--cells", data_set + "/plain", "--list"};
+  EXPECT_EQ(benchmark(known / "benchmark.json", list).code, 0);
+  auto json = nlohmann::ordered_json::parse(text_of(known / "benchmark.json"));
+  json["relion"]["healpix_order"] = 3;
+  const fs::path other = fs::path(scratch.path()) / "other.json";
+  std::ofstream(other) << json.dump();
+  for (const char* what : {"--list", "--report"}) {
+    const Outcome refused = benchmark(other, {"--cells", data_set + "/plain", what});
+    EXPECT_EQ(refused.code, 1) << refused.out;
+    EXPECT_NE(refused.err.find("plain.json"), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("--healpix_order 3"), std::string::npos) << refused.err;
+  }
+
+  std::vector<std::string> two;
+  for (const char* folder : {"a", "b"}) {
+    fs::create_directories(fs::path(scratch.path()) / folder);
+    two.push_back(scratch / (std::string(folder) + "/model.pdb"));
+    std::ofstream(two.back()) << "END\n";
+  }
+  const Outcome twice = benchmark(known / "benchmark.json", {two[0], two[1], "--list"});
+  EXPECT_EQ(twice.code, 1);
+  for (const std::string& file : two) EXPECT_NE(twice.err.find(file), std::string::npos) << twice.err;
+}
+
 }  // namespace
 }  // namespace cryored_test

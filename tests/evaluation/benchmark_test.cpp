@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <random>
 #include <set>
@@ -293,6 +294,83 @@ TEST(BenchmarkRecord, OfAnOlderScoreIsComparedAgainFromTheKeptMap) {
   EXPECT_FALSE(rescore(record, known, 1));
 }
 
+TEST(BenchmarkRecord, IsReusedForTheSameOptionsAndStructureOnly) {
+  const TemporaryFolder folder;
+  const std::string structure = (folder.path() / "1AAA.pdb").string();
+  std::ofstream(structure) << "ATOM";
+  BenchmarkCell cell;
+  cell.structure = "1AAA";
+  cell.mode = "red";
+  CellRecord record = some_record();
+  record.path = "/results/red.json";
+  record.particles = particle_options_json(cell.particles);
+  RelionJob job;
+  job.options = cell.relion;
+  job.options.particle_diameter = 95;
+  job.options.max_iterations = 7;
+  job.options.extra = {"--cpu"};
+  job.external = "cryored-reconstruct";
+  record.command = relion_command(job, {});
+  const std::optional<std::vector<std::string>> no_words = std::vector<std::string>();
+  const auto check = [&] {
+    require_same_data(record, cell, structure);
+    require_same_options(record, cell, no_words);
+  };
+  EXPECT_NO_THROW(check()) << "a record without the structure's digest; another limit, CPU or GPU";
+  const auto refused = [&](const std::function<void()>& change, const std::vector<std::string>& named) {
+    const BenchmarkCell cell_before = cell;
+    const CellRecord record_before = record;
+    change();
+    try {
+      check();
+      ADD_FAILURE() << named[0];
+    } catch (const InputError& e) {
+      for (const std::string& part : named)
+        EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << ": " << e.what();
+      EXPECT_NE(std::string(e.what()).find("/results/red.json"), std::string::npos) << e.what();
+      EXPECT_NE(std::string(e.what()).find("--results"), std::string::npos) << e.what();
+    }
+    cell = cell_before;
+    record = record_before;
+  };
+  refused([&] { cell.particles.b_factor = 120; }, {"particles.b_factor_A2", "50", "120"});
+  refused([&] { cell.particles.hydrogens = true; }, {"particles.hydrogens", "default", "true"});
+  record.particles = R"({"box": 48, "count": 1000, "snr": 0.1, "seed": 1})";
+  EXPECT_NO_THROW(check()) << "valid for what it states";
+  refused([&] { cell.particles.count = 300; }, {"particles.count", "1000", "300"});
+  refused([&] { cell.relion.healpix_order = 3; }, {"command", "--healpix_order 2", "--healpix_order 3"});
+  refused([&] { cell.relion.padding = 2; }, {"command", "--pad 1", "--pad 2"});
+  refused([&] { cell.relion.ranks = 5; }, {"command", "mpirun -n 3", "mpirun -n 5"});
+  refused([&] { cell.relion.max_significant = 0; }, {"command", "--maxsig 500", "without --maxsig"});
+  refused([&] { cell.relion.particle_diameter = 80; }, {"command", "--particle_diameter 95", "80"});
+  refused([&] { record.command.insert(record.command.end(), {"--tau2_fudge", "4"}); }, {"--tau2_fudge 4", "without"});
+  refused([&] { record.structure_sha256 = std::string(64, 'a'); }, {"structure_sha256", "aaaa", structure});
+  record.command.insert(record.command.end(), {"--tau2_fudge", "4"});
+  EXPECT_NO_THROW(require_same_options(record, cell, std::nullopt)) << "words beside the benchmark's, for a report";
+  record.command.clear();  // known angles, plain+denoise
+  cell.relion.padding = 2;
+  EXPECT_NO_THROW(check());
+  cell.relion.padding = 1;
+
+  const TemporaryFolder results;
+  record.structure_sha256 = std::string(64, 'a');
+  write_record(results.path().string(), record, nullptr);
+  EXPECT_EQ(read_records(results.path().string()).at(0).structure_sha256, record.structure_sha256);
+}
+
+TEST(BenchmarkRecord, OfTheRepositoryAreThoseOfItsBenchmark) {
+  const Benchmark benchmark = read_benchmark(CRYORED_BENCHMARK);
+  int compared = 0;
+  for (const CellRecord& record : read_records((fs::path(CRYORED_BENCHMARK).parent_path() / "results").string()))
+    for (const BenchmarkCell& cell : benchmark.cells)
+      if (cell.data_set() == record.data_set && (cell.mode == record.mode || cell.mode == "default")) {
+        EXPECT_NO_THROW(require_same_data(record, cell, "")) << record.path;
+        EXPECT_NO_THROW(require_same_options(record, cell, std::vector<std::string>())) << record.path;
+        ++compared;
+      }
+  EXPECT_GT(compared, 100);
+}
+
 TEST(BenchmarkRecord, DamageIsNamed) {
   const TemporaryFolder folder;
   Map map(16, 16, 16);
@@ -330,8 +408,13 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   record.mode = "plain";
   record.weights.sha256.clear();
   record.seconds = 100;
+  record.command.clear();
+  record.particles = particle_options_json(cell.particles);
   write_record(setup.results, record, nullptr);
-  const auto records = read_records(setup.results);
+  std::vector<CellRecord> records = read_records(setup.results);
+  ParticleOptions half = cell.particles;
+  half.count = 100;
+  records.at(0).particles = particle_options_json(half);
   cell.mode = "plain";
   EXPECT_EQ(standing(cell, setup, records).state, CellState::done);
   cell.mode = "red";
