@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 
+#include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/shells.hpp"
@@ -36,6 +40,13 @@ long image_number(const std::string& name, const std::string& where) {
   return number;
 }
 
+/// Whether an iteration has been written to its end: the optimiser is the first of its files.
+bool complete_class2d(const std::string& root) {
+  return complete_star(root + "_optimiser.star", "optimiser_general") &&
+         complete_star(root + "_model.star", "model_classes") && complete_star(root + "_data.star", "particles") &&
+         complete_map(root + "_classes.mrcs");
+}
+
 /// Index of the member with the smallest sum of angles to the others.
 std::size_t middle_of(const std::vector<Rotation>& members) {
   std::size_t best = 0;
@@ -55,8 +66,7 @@ std::size_t middle_of(const std::vector<Rotation>& members) {
 
 bool run_class2d(const PhaseVariant& variant, const Class2dOptions& o, const std::string& folder,
                  const std::function<void(const std::string&)>& report, const std::function<bool()>& cancelled) {
-  // RELION writes the optimiser last.
-  if (fs::exists(iteration_root(folder, o.iterations) + "_optimiser.star")) return true;
+  if (complete_class2d(iteration_root(folder, o.iterations))) return true;
   std::vector<std::string> words = {"relion_refine", "--o", "./run", "--i", variant.star};
   for (const char* word :
        {"--flatten_solvent", "--zero_mask", "--norm", "--scale", "--preread_images", "--dont_combine_weights_via_disc"})
@@ -177,9 +187,22 @@ void write_raw_poses(const std::string& refined_star, const std::string& raw_sta
 
 bool reconstruct_raw(const std::string& star, const std::string& folder, const std::string& name, const Truth& truth,
                      RawMapScore& score, const std::function<bool()>& cancelled) {
+  const auto map_path = [&](int half) {
+    return (fs::path(folder) / (name + (half ? fmt::format("_half{}", half) : "") + ".mrc")).string();
+  };
+  // Poses change with the options of the refinement; maps of others go before the digest does.
+  const fs::path made_of = fs::path(folder) / (name + ".sha256");
+  const std::string digest = sha256_file(star) + "\n";
+  std::string known;
+  if (std::ifstream file(made_of); file) known.assign(std::istreambuf_iterator<char>(file), {});
+  if (known != digest) {
+    for (const int half : {0, 1, 2}) fs::remove(map_path(half));
+    fs::create_directories(folder);
+    write_text_atomically(made_of.string(), digest);
+  }
   std::vector<Map> maps;
   for (const int half : {0, 1, 2}) {
-    const std::string file = (fs::path(folder) / (name + (half ? fmt::format("_half{}", half) : "") + ".mrc")).string();
+    const std::string file = map_path(half);
     if (!fs::exists(file)) {
       const std::string unfinished = file.substr(0, file.size() - 4) + "_unfinished.mrc";
       if (!run_relion_reconstruct(star, unfinished, true, half, cancelled)) return false;

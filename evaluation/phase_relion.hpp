@@ -22,8 +22,8 @@ struct Class2dOptions {
   double tau = 2, diameter = 0;  ///< --tau2_fudge; A
 };
 
-/// Runs relion_refine in `folder` unless its last iteration is there. False when cancelled. Throws SystemError with the
-/// end of its log.
+/// Runs relion_refine in `folder` unless all files of its last iteration are there, complete. False when cancelled.
+/// Throws SystemError with the end of its log.
 bool run_class2d(const PhaseVariant& variant, const Class2dOptions& options, const std::string& folder,
                  const std::function<void(const std::string&)>& report, const std::function<bool()>& cancelled);
 
@@ -48,8 +48,8 @@ struct RawMapScore {
   MapScore map;                    ///< of all particles, to the truth
   double half_map_resolution = 0;  ///< A, FSC 0.143 between both halves
 };
-/// relion_reconstruct --ctf of `star`, all particles and each half, in `folder` unless the maps are there; `name`
-/// begins the files' names. False when cancelled.
+/// relion_reconstruct --ctf of `star`, all particles and each half, in `folder` unless the maps of this very file are
+/// there (<name>.sha256 has its digest); `name` begins the files' names. False when cancelled.
 bool reconstruct_raw(const std::string& star, const std::string& folder, const std::string& name, const Truth& truth,
                      RawMapScore& score, const std::function<bool()>& cancelled);
 

@@ -69,6 +69,22 @@ TEST(EvaluatePhaseRelion, ClassesPosesAndRawMapsOfEachStack) {
   EXPECT_EQ(nlohmann::json::parse(read_file(folder / "out/results.json"))["variants"], json["variants"]);
   EXPECT_EQ(std::filesystem::last_write_time(folder / "out/flip/map/map.mrc"), made);
 
+  // Other poses make other maps.
+  const std::string made_of = read_file(folder / "out/flip/map/map.sha256"),
+                    map = read_file(folder / "out/flip/map/map.mrc");
+  std::vector<std::string> longer = call;
+  *(std::find(longer.begin(), longer.end(), "--max-iterations") + 1) = "2";
+  // A classification whose last file a full disk cut off is not finished, though its optimiser is there.
+  const std::string classes = folder / "out/flip/class2d/run_it001_data.star";
+  std::filesystem::resize_file(classes, std::filesystem::file_size(classes) / 2);
+  const Outcome more = run(longer);
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_NE(read_file(folder / "out/flip/map/map.sha256"), made_of);
+  EXPECT_NE(read_file(folder / "out/flip/map/map.mrc"), map);
+  const auto two = nlohmann::json::parse(read_file(folder / "out/results.json"));
+  EXPECT_NE(two["variants"][1]["raw_map"], json["variants"][1]["raw_map"]);
+  EXPECT_EQ(two["known_poses"], json["known_poses"]);
+
   // What RELION was asked otherwise is not taken over, nor what it is unknown how it was asked.
   const auto refuses = [&](const std::vector<std::string>& words, const std::string& field) {
     const Outcome refused = run(words);
