@@ -39,7 +39,8 @@ struct OnePass {
   /// Below 1 the denoiser believes too much.
   std::vector<double> scale;
   std::vector<double> limit;  ///< without a truth: what the truth's FSC to the other half would be, before^(1/2)
-  double of_limit = 0;        ///< mean of after / limit over the shells with a half-map FSC from 0.143 to 0.9
+  /// Mean of after / limit over the shells with a half-map FSC from 0.143 to 0.9; none where there is no such shell.
+  std::optional<double> of_limit;
   double mean_change = 0, worst_change = 0;
 };
 
@@ -80,19 +81,21 @@ Map other_half_map(const HalfMap& half) {
 
 void set_limit(OnePass& r) {
   int shells = 0;
+  double sum = 0;
   for (std::size_t s = 0; s < r.before.size(); ++s) {
     r.limit.push_back(std::sqrt(std::max(0.0, r.before[s])));
     if (s < 1 || s >= static_cast<std::size_t>(r.cut) || r.before[s] < 0.143 || r.before[s] > 0.9) continue;
-    r.of_limit += r.after[s] / r.limit[s];
+    sum += r.after[s] / r.limit[s];
     ++shells;
   }
-  if (shells > 0) r.of_limit /= shells;
+  if (shells > 0) r.of_limit = sum / shells;
 }
 
-OnePass measure(const std::string& star, const Map* truth, double pixel_size, DenoiserChoice& denoisers) {
-  const HalfMap half = read_half_map(star, truth ? std::optional(pixel_size) : std::nullopt);
+/// `given`: pixel size in A where the files do not say, or say wrongly.
+OnePass measure(const std::string& star, const Map* truth, std::optional<double> given, DenoiserChoice& denoisers) {
+  const HalfMap half = read_half_map(star, given);
   const ReconstructRequest& request = half.request;
-  pixel_size = half.decision.pixel_size;
+  const double pixel_size = half.decision.pixel_size;
   if (truth && half.map.nx != truth->nx)
     throw InputError(Problem{star, "box", std::to_string(half.map.nx), "the truth's " + std::to_string(truth->nx),
                              "give the truth of this data set"});
@@ -166,7 +169,7 @@ nlohmann::json json_of(const OnePass& r, const std::string& truth) {
                          {"worst_change", r.worst_change}};
   if (truth.empty()) {
     json["fsc_limit"] = r.limit;
-    json["of_limit"] = r.of_limit;
+    json["of_limit"] = r.of_limit ? nlohmann::json(*r.of_limit) : nlohmann::json();
   } else {
     json["truth"] = truth;
   }
@@ -178,7 +181,9 @@ void print(const OnePass& r) {
       "{}: half-map FSC 0.143 at {:.1f} A, {}, shells {} to {} (15 A to the cut): mean change {:+.3f}, worst "
       "{:+.3f}{}\n",
       r.star, r.nominal, r.weights, r.first_shell, r.cut - 1, r.mean_change, r.worst_change,
-      r.limit.empty() ? "" : fmt::format(", {:.2f} of the limit", r.of_limit));
+      r.limit.empty() ? ""
+      : r.of_limit    ? fmt::format(", {:.2f} of the limit", *r.of_limit)
+                      : ", - of the limit");
   for (const auto& [name, curve] :
        {std::pair{"before", &r.before}, {"after", &r.after}, {"limit", &r.limit}, {"scale", &r.scale}}) {
     if (curve->empty()) continue;
@@ -198,12 +203,16 @@ int run(const Settings& settings) {
   nlohmann::json out = nlohmann::json::array();
   double mean_change = 0, worst_change = 0;
   std::size_t maps = 0;
+  const std::optional<double> pixel_size = settings.optional_number("pixel-size");
   for (const Group& group : groups_of(settings)) {
     MrcHeader header;
     Map truth;
     if (!group.truth.empty()) truth = read_mrc(group.truth, &header);
+    const bool with_truth = !group.truth.empty();
     for (const std::string& star : group.stars) {
-      const OnePass r = measure(star, group.truth.empty() ? nullptr : &truth, header.pixel_size, denoisers);
+      std::optional<double> given = pixel_size;
+      if (!given && with_truth && header.pixel_size > 0) given = header.pixel_size;
+      const OnePass r = measure(star, with_truth ? &truth : nullptr, given, denoisers);
       mean_change += r.mean_change;
       worst_change = std::min(worst_change, r.worst_change);
       ++maps;
@@ -236,13 +245,15 @@ Command evaluate_one_pass_command() {
       "half-maps and truths are found in it. With neither, on your own data, FSC to the unregularised map of the other "
       "half, which lies beside: limit is what a perfect map would reach there (root of the FSC between the halves), "
       "and the first line says how much of it the output reaches (mean of after / limit over the shells with a "
-      "half-map FSC from 0.143 to 0.9). Below 0.8 particles were badly aligned wherever it was measured "
+      "half-map FSC from 0.143 to 0.9; - where there is none). Below 0.8 particles were badly aligned wherever it was "
+      "measured "
       "(docs/guard.md). The shells are those from 15 A to the cut (current size / 2). scale is the factor for the "
       "output with which it errs least: below 1 the denoiser believes too much.";
   spec.maximum_arguments = 10000;
   spec.options = {tool_option("truth", path, "MAP", "",
                               "true map of the STAR files: same box, frame and pixel size; without it the other half"),
                   tool_option("refinements", path, "DIR", "", "output folder of cryored evaluate refine"),
+                  pixel_size_option("that of the truth, else the one in STAR or in the job's files beside it"),
                   weights_option(),
                   device_option(),
                   precision_option(),
