@@ -80,7 +80,7 @@ Json evaluation_json(const PhaseEvaluation& e) {
     json["goals"] = {{"area_ratio", PhaseGoals{}.area_ratio}, {"frc_0.5", "not worse"}};
     json["comparisons"] = Json::array();
     for (const PhaseComparison& c : e.comparisons) json["comparisons"].push_back(to_json(c));
-    json["verdict"] = verdict_lines(e.candidate, e.comparisons);
+    if (!e.comparisons.empty()) json["verdict"] = verdict_lines(e.candidate, e.comparisons);
   }
   return json;
 }
@@ -114,8 +114,10 @@ ReportPage evaluation_page(const PhaseEvaluation& e) {
   if (!e.candidate.empty()) {
     page.heading("Verdict on " + phase_method_title(e.candidate));
     for (const std::string& line : verdict_lines(e.candidate, e.comparisons)) page.paragraph(line);
-    page.table(phase_comparison_table(e.comparisons));
-    page.paragraph("95 %: views drawn anew. Larger in: share of the same particles whose area is larger.");
+    if (!e.comparisons.empty()) {
+      page.table(phase_comparison_table(e.comparisons));
+      page.paragraph("95 %: views drawn anew. Larger in: share of the same particles whose area is larger.");
+    }
   }
   add_phase_sections(page, e.results);
   page.heading("How it was run");

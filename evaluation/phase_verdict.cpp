@@ -67,6 +67,7 @@ PhaseComparison compare_phases(const PhaseScore& candidate, const PhaseScore& ba
 
 std::vector<std::string> verdict_lines(const std::string& candidate, const std::vector<PhaseComparison>& comparisons,
                                        const PhaseGoals& goals) {
+  if (comparisons.empty()) return {candidate + ": nothing to compare"};
   std::vector<std::string> lines, misses;
   for (const bool mean : {false, true}) {
     std::size_t all = 0, area = 0, resolution = 0;
@@ -84,6 +85,7 @@ std::vector<std::string> verdict_lines(const std::string& candidate, const std::
                             angstroms(c.other_resolution));
       misses.push_back(std::move(line));
     }
+    if (all == 0) continue;
     lines.push_back(
         fmt::format("{}, {}: area {:g} times the other's or more in {} of {} comparisons, FRC 0.5 not "
                     "worse in {} of {}{}",

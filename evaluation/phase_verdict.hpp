@@ -33,7 +33,8 @@ struct PhaseComparison {
 PhaseComparison compare_phases(const PhaseScore& candidate, const PhaseScore& baseline, int exposures, bool mean,
                                const PhaseGoals& goals = {});
 
-/// In words, a line each: how many comparisons met each goal, and every one that missed, with its figures.
+/// In words, a line each: how many comparisons met each goal, and every one that missed, with its figures. One line
+/// that says so where there is nothing to compare.
 std::vector<std::string> verdict_lines(const std::string& candidate, const std::vector<PhaseComparison>& comparisons,
                                        const PhaseGoals& goals = {});
 

@@ -174,6 +174,12 @@ void report(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup
   std::cout << "page: " << (folder / "index.html").string() << "\n";
 }
 
+/// Whether another process refines the cell's data set without cryored now.
+bool plain_runs(BenchmarkCell cell, const BenchmarkSetup& setup) {
+  cell.mode = "plain";
+  return standing(cell, setup, {}).state == CellState::running;
+}
+
 int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const BenchmarkSetup& setup) {
   for (const BenchmarkCell& cell : cells)
     if (mode_parts(cell.mode).refines && cell.mode != "plain" && !fs::exists(setup.program))
@@ -182,7 +188,7 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
   watch_signals();
   ProgressLine line;
   std::size_t number = 0;
-  int failed = 0;
+  int failed = 0, not_run = 0;
   for (const BenchmarkCell& cell : cells) {
     const std::string stage = fmt::format("[{}/{}] {}", ++number, cells.size(), cell.name());
     const std::vector<CellRecord> records = read_records(setup.results);
@@ -190,6 +196,7 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
     if (before.state == CellState::done) continue;
     if (before.state != CellState::open && before.state != CellState::started) {
       std::cerr << stage << ": " << describe(before.state) << "\n";
+      not_run += before.state != CellState::running && !(before.state == CellState::waits && plain_runs(cell, setup));
       continue;
     }
     double left = 0;
@@ -226,6 +233,10 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
   if (failed > 0)
     throw Error({"cryored evaluate benchmark", "", fmt::format("{} cells failed", failed), "none",
                  "see the messages above; the same command tries them again"});
+  if (not_run > 0)
+    throw Error({"cryored evaluate benchmark", "",
+                 fmt::format("{} of {} cells could not be run", not_run, cells.size()), "none",
+                 "give what the messages above name (--structures, --weights-mode, the cell plain)"});
   return 0;
 }
 

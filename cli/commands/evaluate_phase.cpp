@@ -152,7 +152,9 @@ class Evaluation {
               << evaluation_.scene.exposures << "\n"
               << format_text_table(phase_structure_table(evaluation_.results, true));
     if (!evaluation_.candidate.empty()) {
-      std::cout << "\n" << format_text_table(phase_comparison_table(evaluation_.comparisons)) << "\n";
+      std::cout << "\n";
+      if (!evaluation_.comparisons.empty())
+        std::cout << format_text_table(phase_comparison_table(evaluation_.comparisons)) << "\n";
       for (const std::string& line : verdict_lines(evaluation_.candidate, evaluation_.comparisons))
         std::cout << line << "\n";
     }

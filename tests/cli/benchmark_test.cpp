@@ -81,7 +81,7 @@ TEST(BenchmarkCommand, RecordsOfAnOlderVersionAreScoredAgainFromTheirMaps) {
   EXPECT_NE(text_of(results / "README.md").find("4LW4, SNR 0.4"), std::string::npos);
 }
 
-TEST(BenchmarkCommand, RefusesRecordsOfOtherOptionsAndTwoStructuresOfOneName) {
+TEST(BenchmarkCommand, TellsWhatItCannotRunOrReuse) {
   const ScratchFolder scratch;
   const fs::path known = CRYORED_TEST_BENCHMARK, results = fs::path(scratch.path()) / "results";
   const std::string data_set = "4LW4_box48_n2000_snr0.4";
@@ -106,6 +106,11 @@ TEST(BenchmarkCommand, RefusesRecordsOfOtherOptionsAndTwoStructuresOfOneName) {
   };
   const std::vector<std::string> list = {"--cells", data_set + "/plain", "--list"};
   EXPECT_EQ(benchmark(known / "benchmark.json", list).code, 0);
+  EXPECT_EQ(benchmark(known / "benchmark.json", {"--cells", data_set + "/plain"}).code, 0) << "done already";
+  const Outcome nothing = benchmark(known / "benchmark.json", {"--cells", data_set + "/*"});
+  EXPECT_EQ(nothing.code, 1) << nothing.out;
+  EXPECT_NE(nothing.err.find("needs its structure"), std::string::npos) << nothing.err;
+  EXPECT_NE(nothing.err.find("cells could not be run"), std::string::npos) << nothing.err;
   auto json = nlohmann::ordered_json::parse(text_of(known / "benchmark.json"));
   json["relion"]["healpix_order"] = 3;
   const fs::path other = fs::path(scratch.path()) / "other.json";
