@@ -48,6 +48,12 @@ std::map<std::string, std::string> refine_options(const std::vector<std::string>
   return options;
 }
 
+std::string option_text(const std::map<std::string, std::string>& options, const std::string& name) {
+  const auto at = options.find(name);
+  if (at == options.end()) return "without " + name;
+  return at->second.empty() ? name : name + " " + at->second;
+}
+
 }  // namespace
 
 void require_same_data(const CellRecord& record, const BenchmarkCell& cell, const std::string& structure) {
@@ -85,11 +91,8 @@ void require_same_options(const CellRecord& record, const BenchmarkCell& cell,
   for (const auto* side : {&wanted, &found})
     for (const auto& [name, value] : *side) {
       if (!extra && !fixed.contains(name)) continue;
-      const auto text = [&name](const std::map<std::string, std::string>& options) {
-        const auto at = options.find(name);
-        return at == options.end() ? "without " + name : at->second.empty() ? name : name + " " + at->second;
-      };
-      if (text(found) != text(wanted)) refuse(record, "command", text(found), text(wanted));
+      const std::string is = option_text(found, name), ought = option_text(wanted, name);
+      if (is != ought) refuse(record, "command", is, ought);
     }
 }
 
