@@ -42,6 +42,8 @@ c10::Device prepare_device(const DeviceChoice& choice) {
   load_cuda_part(choice);
   const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(choice.gpu.index));
   try {
+    // Libraries that know of no device argument, NCCL among them, take the thread's current one.
+    at::accelerator::setDeviceIndex(device.index());
     auto& context = at::globalContext();
     // TF32 keeps 10 bits of the mantissa: CPU and GPU would differ by a thousandth.
     for (const auto op : {at::Float32Op::CONV, at::Float32Op::MATMUL})

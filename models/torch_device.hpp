@@ -14,8 +14,9 @@
 namespace cryored {
 
 /// Makes the device ready: for a GPU, loads libtorch_cuda.so (programs link the CPU part only),
-/// turns TF32 off and deterministic algorithms on, and runs one small convolution. Must come before
-/// anything else asks LibTorch for CUDA, because LibTorch remembers the first answer.
+/// turns TF32 off and deterministic algorithms on, makes it the calling thread's current device, and runs one
+/// small convolution. Must come before anything else asks LibTorch for CUDA, because LibTorch remembers the first
+/// answer.
 /// Throws SystemError naming the way out; never falls back to the CPU.
 c10::Device prepare_device(const DeviceChoice& choice);
 

@@ -33,13 +33,14 @@ void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::n
   file.commit();
 }
 
-RunState load_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
-                         torch::optim::AdamW& optimiser) {
+RunState load_checkpoint(const std::string& path, torch::Device device, torch::nn::Module& model,
+                         torch::nn::Module& average, torch::optim::AdamW& optimiser) {
   torch::serialize::InputArchive archive, net, avg, opt;
   torch::Tensor step;
   RunState state;
   try {
-    archive.load_from(path);
+    // Without a device the tensors come back where they were saved, on another rank's GPU or on one that is not there.
+    archive.load_from(path, device);
     archive.read("network", net);
     archive.read("average", avg);
     archive.read("optimiser", opt);

@@ -3,6 +3,7 @@
 
 #include <torch/nn/module.h>
 #include <torch/optim/adamw.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -27,8 +28,9 @@ struct RunState {
 void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
                      torch::optim::AdamW& optimiser, const RunState& state);
 
+/// Onto `device`, where models and optimiser are, whichever device the checkpoint was written from.
 /// Throws InputError when the file is no checkpoint of this network.
-RunState load_checkpoint(const std::string& path, torch::nn::Module& model, torch::nn::Module& average,
-                         torch::optim::AdamW& optimiser);
+RunState load_checkpoint(const std::string& path, torch::Device device, torch::nn::Module& model,
+                         torch::nn::Module& average, torch::optim::AdamW& optimiser);
 
 }  // namespace cryored

@@ -135,7 +135,7 @@ void Trainer::resume() {
   ranks_.broadcast(&there, 1);
   if (there != 0) {
     const std::string asked = state_.init;
-    state_ = load_checkpoint(checkpoint_, *model_, *average_, *optimiser_);
+    state_ = load_checkpoint(checkpoint_, place_.device, *model_, *average_, *optimiser_);
     if (!asked.empty() && asked != state_.init)
       throw InputError(Problem{checkpoint_, "start of the run",
                                state_.init.empty() ? "random weights" : "weights of SHA-256 " + state_.init,
