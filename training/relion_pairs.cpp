@@ -39,6 +39,13 @@ double fitted_scale(const HalfTransform& from, const HalfTransform& to, double l
   return power > 0 ? cross / power : 0;
 }
 
+/// The <ID> of the folder of a data set. An ID may hold underscores (AF-P00019-F1-model_v4): what cryored evaluate
+/// writes goes on with "_box". In other names the first underscore ends it.
+std::string structure_of(const std::string& data_set) {
+  const std::size_t box = data_set.rfind("_box");
+  return data_set.substr(0, box != std::string::npos ? box : data_set.find('_'));
+}
+
 }  // namespace
 
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder) {
@@ -51,7 +58,7 @@ std::vector<FinishedRefinement> finished_refinements(const std::string& folder) 
         if (!mode.is_directory()) continue;
         FinishedRefinement job;
         job.name = data_set.path().filename().string() + "_" + mode.path().filename().string();
-        job.structure_id = job.name.substr(0, job.name.find('_'));
+        job.structure_id = structure_of(data_set.path().filename().string());
         job.truth = truth.string();
         for (const auto& file : fs::directory_iterator(mode.path())) {
           const std::string name = file.path().filename().string();

@@ -11,14 +11,15 @@ namespace cryored {
 
 /// A refinement with --external_reconstruct of simulated particles.
 struct FinishedRefinement {
-  std::string structure_id;        ///< "1A2K"
+  std::string structure_id;        ///< "1A2K"; decides whether its pairs are trained on
   std::string name;                ///< of the data set and the way it was refined, for the shard's folder
   std::string truth;               ///< map in the frame and on the grey scale of the particles
   std::vector<std::string> stars;  ///< *_half?_class001_external_reconstruct.star, ascending
 };
 
 /// The jobs below the output folder of cryored evaluate refine, whose layout is
-/// <folder>/<ID>_<data set>/<mode>/run_it*.star beside <ID>_<data set>/particles/truth.mrc.
+/// <folder>/<ID>_box<N>_.../<mode>/run_it*.star beside <ID>_box<N>_.../particles/truth.mrc. In a name without "_box"
+/// the first underscore ends the ID.
 /// Throws InputError when there is none.
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder);
 
