@@ -126,9 +126,8 @@ std::vector<OptionSpec> task_option_specs() {
       tool_option("structures", path, "PATH", "",
                   "pinn: PDB or mmCIF file, or a folder of them, of which one in ten (by name) is held out (required)"),
       tool_option("held-out", path, "PATH", "",
-                  "validate on this instead: pinn, a file or folder, required where --structures is a file; denoise, a "
-                  "folder of "
-                  "shards, of which the held-out structures count"),
+                  "validate on this instead: pinn, a file or folder, required where --structures is a file, never trained on; "
+                  "denoise, a folder of shards, of which the held-out structures count"),
       choice_option(
           "setting", "S", "paper", {"paper", "general"},
           "pinn: paper, that of Yang et al. 2025 with 500 exposures of one structure; general, random defocus, "

@@ -8,6 +8,7 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/base/error.hpp"
 #include "models/imaging/pinn_weights.hpp"
@@ -43,14 +44,30 @@ Tensors tensors_of(const PhaseImageOptions& o, const Map& intensity, const Map& 
           absorption(ctfs).squeeze(0)};
 }
 
-/// Files named by `path`: itself, or the structures of a folder, all of them or the part of the split that is asked
-/// for.
-std::vector<std::string> files_of(const std::string& path, bool split, bool held_out) {
+/// Files named by `path`: itself, or the structures of a folder.
+std::vector<std::string> files_of(const std::string& path) {
   if (std::filesystem::is_regular_file(path)) return {path};
-  std::vector<std::string> files;
-  for (const auto& file : structure_files(path))
-    if (!split || is_validation(structure_id(file)) == held_out) files.push_back(file);
-  return files;
+  return structure_files(path);
+}
+
+struct Split {
+  std::vector<std::string> training, held_out;
+};
+
+/// One structure in ten of a folder, by its name, never trains. Nor does one that --held-out names.
+Split split_of(const TrainOptions::Pinn& o) {
+  Split split;
+  std::set<std::string> out;
+  if (!o.held_out.empty()) split.held_out = files_of(o.held_out);
+  for (const auto& file : split.held_out) out.insert(structure_id(file));
+  const bool one_file = std::filesystem::is_regular_file(o.structures);
+  for (const auto& file : files_of(o.structures)) {
+    const std::string id = structure_id(file);
+    const bool by_name = !one_file && is_validation(id);
+    if (!by_name && !out.contains(id)) split.training.push_back(file);
+    if (by_name && o.held_out.empty()) split.held_out.push_back(file);
+  }
+  return split;
 }
 
 std::vector<Structure> read_all(const std::vector<std::string>& files, std::size_t most) {
@@ -78,21 +95,20 @@ class PhaseImages : public ExampleSource {
               (o.every_stage ? ", every stage" : "")) {
     if (o.box > 0) setting.box = static_cast<std::size_t>(o.box);
     if (o.pairs >= 0) setting.pairs = o.pairs;
-    const bool split = o.held_out.empty();
-    if (split && std::filesystem::is_regular_file(o.structures))
+    if (o.held_out.empty() && std::filesystem::is_regular_file(o.structures))
       throw UsageError(Problem{"--held-out", "", "nothing", "structures to validate on",
                                "give a file or folder, since --structures is one file"});
     const auto most =
         o.most_structures > 0 ? static_cast<std::size_t>(o.most_structures) : std::numeric_limits<std::size_t>::max();
-    training = read_all(files_of(o.structures, split, false), most);
-    held_out = read_all(files_of(split ? o.structures : o.held_out, split, true), most);
-    const auto refuse_empty = [](const std::vector<Structure>& list, const std::string& path, const char* part) {
-      if (list.empty())
-        throw InputError(Problem{path, part, "no structure", "at least one",
-                                 "one in ten, by its name, is held out: give more files, or --held-out"});
-    };
-    refuse_empty(training, o.structures, "training");
-    refuse_empty(held_out, split ? o.structures : o.held_out, "validation");
+    const Split split = split_of(o);
+    training = read_all(split.training, most);
+    held_out = read_all(split.held_out, most);
+    if (training.empty())
+      throw InputError(Problem{o.structures, "training", "no structure", "at least one",
+                               "one in ten, by its name, and those of --held-out are held out: give more files"});
+    if (held_out.empty())
+      throw InputError(Problem{o.structures, "validation", "no structure", "at least one",
+                               "one in ten, by its name, is held out: give more files, or --held-out"});
   }
 
   Tensors draw(const Draw& d) const override {

@@ -17,6 +17,7 @@
 #include "core/base/temporary_folder.hpp"
 #include "core/fourier/shells.hpp"
 #include "models/imaging/pinn_weights.hpp"
+#include "simulation/structures.hpp"
 #include "tests/simulation/small_structure.hpp"
 #include "training/phase_loss.hpp"
 #include "training/trainer.hpp"
@@ -173,6 +174,43 @@ TEST(PhaseLosses, MeanOfExposuresCounts) {
   const auto pair = torch::cat({truth + error, truth - error}), truths = torch::cat({truth, truth});
   EXPECT_LT(phase_loss(PhaseLoss::frc, rings, pair, truths, 2).item<double>() + 0.1,
             phase_loss(PhaseLoss::frc, rings, pair, truths, 1).item<double>());
+}
+
+TEST(PinnTask, WhatIsHeldOutIsNotTrainedOn) {
+  const TemporaryFolder folder;
+  TrainOptions o = small_run(folder);
+  o.steps = o.validate_every = 2;
+  const auto structures = folder.path() / "structures", other = folder.path() / "elsewhere";
+  std::filesystem::create_directories(structures);
+  std::filesystem::create_directories(other);
+  // Two names of the training part and one that is held out by its name.
+  std::vector<std::string> training;
+  std::string validation;
+  for (int i = 0; training.size() < 2 || validation.empty(); ++i) {
+    const std::string id = "T" + std::to_string(i);
+    if (is_validation(id))
+      validation = id;
+    else if (training.size() < 2)
+      training.push_back(id);
+  }
+  for (const std::string& id : {training[0], training[1], validation}) write_pdb(structures / (id + ".pdb"), 200);
+  write_pdb(other / (training[1] + ".pdb"), 200);
+  o.pinn.structures = structures.string();
+  o.pinn.held_out = other.string();
+  train(o, [](const TrainProgress&) {});
+  const WeightsInfo info = load_pinn(o.run + "/pinn.crw").info;
+  EXPECT_EQ(info.training["structure_names"], nlohmann::json({training[0]}));
+  EXPECT_EQ(info.training["validation_structures"], nlohmann::json({training[1]}));
+
+  // All of it held out.
+  o.pinn.structures = write_pdb(structures / (training[1] + ".pdb"), 200);
+  o.run = (folder.path() / "none").string();
+  try {
+    train(o, [](const TrainProgress&) {});
+    FAIL() << "trained on what is held out";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("--held-out"), std::string::npos) << e.what();
+  }
 }
 
 TEST(PinnTask, StructuresThatAreNotThereAreNamed) {
