@@ -8,6 +8,8 @@
 #include <gemmi/mmread.hpp>
 #include <gemmi/modify.hpp>
 #include <gemmi/polyheur.hpp>
+#include <limits>
+#include <map>
 #include <numbers>
 #include <vector>
 
@@ -23,6 +25,63 @@ void require_fit(const Structure& structure, double side) {
                              "at most box times pixel size = " + std::to_string(side) + " A", "take a larger box"});
 }
 
+/// Of the items with one key the one of the smallest rank, of a tie the first; the order stays.
+template <class Item, class Key, class Rank>
+void keep_first_in_rank(std::vector<Item>& items, const Key& key, const Rank& rank) {
+  std::map<decltype(key(items[0])), std::size_t> best;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto [at, fresh] = best.try_emplace(key(items[i]), i);
+    if (!fresh && rank(items[i]) < rank(items[at->second])) at->second = i;
+  }
+  std::vector<Item> kept;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (best[key(items[i])] == i) kept.push_back(std::move(items[i]));
+  items = std::move(kept);
+}
+
+/// Each residue in its conformer of the highest occupancy. gemmi's remove_alternative_conformations() keeps the first.
+/// The mean over a conformer's atoms counts: where residues of two kinds share a place, the sum would favour the
+/// larger.
+void keep_likeliest_conformers(gemmi::Chain& chain) {
+  struct Conformer {
+    char altloc;
+    double occupancy = 0;
+    int atoms = 0;
+  };
+  std::map<gemmi::SeqId, std::vector<Conformer>> places;
+  for (const auto& residue : chain.residues)
+    for (const auto& atom : residue.atoms) {
+      if (atom.altloc == '\0') continue;
+      auto& all = places[residue.seqid];
+      auto at = std::find_if(all.begin(), all.end(), [&](const Conformer& c) { return c.altloc == atom.altloc; });
+      if (at == all.end()) at = all.insert(all.end(), Conformer{atom.altloc});
+      at->occupancy += static_cast<double>(atom.occ);
+      ++at->atoms;
+    }
+  for (auto& [place, all] : places)
+    std::stable_sort(all.begin(), all.end(), [](const Conformer& a, const Conformer& b) {
+      return a.occupancy / a.atoms > b.occupancy / b.atoms;
+    });
+  const auto rank_in = [&](const gemmi::Residue& residue, const gemmi::Atom& atom) {
+    std::size_t rank = 0;
+    if (atom.altloc != '\0')
+      while (places[residue.seqid][rank].altloc != atom.altloc) ++rank;
+    return rank;
+  };
+  keep_first_in_rank(
+      chain.residues, [](const gemmi::Residue& r) { return r.seqid; },
+      [&](const gemmi::Residue& r) {
+        std::size_t rank = std::numeric_limits<std::size_t>::max();
+        for (const auto& atom : r.atoms) rank = std::min(rank, rank_in(r, atom));
+        return rank;
+      });
+  // An atom that this conformer lacks may be in another one.
+  for (auto& residue : chain.residues)
+    keep_first_in_rank(
+        residue.atoms, [](const gemmi::Atom& a) { return a.name; },
+        [&](const gemmi::Atom& a) { return rank_in(residue, a); });
+}
+
 }  // namespace
 
 Structure read_structure(const std::string& path, bool hydrogens) {
@@ -36,7 +95,12 @@ Structure read_structure(const std::string& path, bool hydrogens) {
     throw InputError(Problem{path, "structure", "no model", "at least one model", "give a PDB or mmCIF with atoms"});
   st.models.erase(st.models.begin() + 1, st.models.end());
   gemmi::setup_entities(st);
-  gemmi::remove_alternative_conformations(st);
+  for (auto& chain : st.models[0].chains) {
+    // Built without evidence of where they are.
+    for (auto& residue : chain.residues)
+      gemmi::vector_remove_if(residue.atoms, [](const gemmi::Atom& a) { return !(a.occ > 0); });
+    keep_likeliest_conformers(chain);
+  }
   if (!hydrogens) gemmi::remove_hydrogens(st);
   gemmi::remove_waters(st);
 
@@ -46,18 +110,23 @@ Structure read_structure(const std::string& path, bool hydrogens) {
   for (const auto& chain : st.models[0].chains)
     for (const auto& residue : chain.residues)
       for (const auto& atom : residue.atoms) {
-        if (!gemmi::C4322<double>::has(atom.element.elem))
-          throw InputError(Problem{path, "atom " + atom.name + " of " + residue.str(), atom.element.name(),
-                                   "elements with electron scattering factors", "remove the atom"});
+        // X, an atom of no known element, has the factors of oxygen there, and no mass.
+        if (atom.element == gemmi::El::X || !gemmi::C4322<double>::has(atom.element.elem))
+          throw InputError(Problem{path, "atom " + atom.name + " of " + residue.str(),
+                                   "element " + std::string(atom.element.name()),
+                                   "elements with electron scattering factors",
+                                   "remove the atom, or state its element where the file lacks it"});
         const double w = atom.element.weight();
-        out.atoms.push_back({atom.pos.x, atom.pos.y, atom.pos.z, atom.element.ordinal()});
+        out.atoms.push_back({atom.pos.x, atom.pos.y, atom.pos.z, atom.element.atomic_number()});
         mass += w;
         cx += w * atom.pos.x;
         cy += w * atom.pos.y;
         cz += w * atom.pos.z;
       }
   if (out.atoms.empty())
-    throw InputError(Problem{path, "structure", "no atoms", "at least one atom", "give a PDB or mmCIF with atoms"});
+    throw InputError(Problem{path, "structure", "no atom that counts",
+                             "at least one beside waters, hydrogens and what has occupancy 0",
+                             "give a PDB or mmCIF with atoms"});
   for (auto& a : out.atoms) {
     a.x -= cx / mass;
     a.y -= cy / mass;

@@ -26,7 +26,8 @@ struct PdbToMrcOptions {
   double resolution = 3;  ///< A
 };
 
-/// An atomic model reduced to what scatters: waters left out, first model, highest-occupancy conformer.
+/// An atomic model reduced to what scatters: the first model's atoms as they stand in the file (no assembly is built of
+/// them), each residue's conformer of the highest occupancy; waters and atoms of occupancy 0 left out.
 struct Structure {
   struct Atom {
     double x, y, z;  ///< A, relative to the centre of mass
@@ -38,7 +39,8 @@ struct Structure {
 };
 
 /// Reads PDB or mmCIF, plain or .gz. Hydrogens are left out unless wanted: most entries lack them, and data sets of
-/// several structures are to be alike. Throws InputError (unreadable, no atoms, unknown element).
+/// several structures are to be alike. Throws InputError (unreadable, no atoms, an element without scattering
+/// factors or not known).
 Structure read_structure(const std::string& path, bool hydrogens = false);
 
 /// Density with the centre of mass at voxel box/2, band-limited to the map's Nyquist

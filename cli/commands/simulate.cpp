@@ -83,7 +83,9 @@ Command simulate_command() {
   spec.arguments = "STRUCTURE...";
   spec.summary = "Particle stacks from structures, as relion_refine takes them, with the truth beside";
   spec.details =
-      "For each structure (PDB or mmCIF, may be .gz; first model, waters and hydrogens left out) a folder DIR/ID with "
+      "For each structure (PDB or mmCIF, may be .gz; the first model's atoms as the file has them, no assembly is "
+      "built; "
+      "waters, hydrogens and atoms of occupancy 0 left out) a folder DIR/ID with "
       "particles.mrcs and particles.star for RELION, particles_truth.star with the poses, truth.mrc and initial.mrc. "
       "The SNR is the variance of the signal, CTF included, over the whole image divided by that of the noise, which "
       "is 1. A folder that is complete is kept; the files are the same for every number of threads.";

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 
@@ -94,6 +95,62 @@ TEST(Density, NucleicAcidsLigandsAndIonsCountAndHydrogensByOption) {
   for (const auto& atom : read_structure(path.string()).atoms) elements.push_back(atom.element);
   EXPECT_EQ(elements, (std::vector<int>{15, 8, 6, 12}));
   EXPECT_EQ(read_structure(path.string(), true).atoms.size(), 5u);
+}
+
+/// Atoms "name altloc residue number x occupancy element" as the lines of a PDB file.
+std::string pdb_line(const char* name, char altloc, const char* residue, int number, double x, double occupancy,
+                     const char* element) {
+  char line[96];
+  std::snprintf(line, sizeof line, "HETATM%5d %-4s%c%3s A%4d    %8.3f%8.3f%8.3f%6.2f%6.2f          %2s\n", 1, name,
+                altloc, residue, number, x, 0.0, 0.0, occupancy, 20.0, element);
+  return line;
+}
+
+/// Atomic numbers and x, relative to the first atom's.
+std::vector<std::pair<int, double>> read_atoms(const std::string& text, bool hydrogens = false) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "density.pdb";
+  std::ofstream(path) << text << "END\n";
+  std::vector<std::pair<int, double>> atoms;
+  const Structure s = read_structure(path, hydrogens);
+  for (const auto& a : s.atoms) atoms.emplace_back(a.element, std::round(1000 * (a.x - s.atoms[0].x)) / 1000);
+  return atoms;
+}
+
+TEST(Density, OfAlternativesTheOneOfTheHighestOccupancyCounts) {
+  using Atoms = std::vector<std::pair<int, double>>;
+  const std::string first = pdb_line(" N", ' ', "SER", 1, 0, 1, "N");
+  // B, in both atoms, though A comes first.
+  EXPECT_EQ(
+      read_atoms(first + pdb_line(" CA", 'A', "SER", 1, 1, 0.4, "C") + pdb_line(" CA", 'B', "SER", 1, 2, 0.6, "C") +
+                 pdb_line(" CB", 'A', "SER", 1, 3, 0.4, "C") + pdb_line(" CB", 'B', "SER", 1, 4, 0.6, "C")),
+      (Atoms{{7, 0}, {6, 2}, {6, 4}}));
+  // A tie: the first. What only the other conformer has stays.
+  EXPECT_EQ(read_atoms(first + pdb_line(" CA", 'A', "SER", 1, 1, 0.5, "C") +
+                       pdb_line(" CA", 'B', "SER", 1, 2, 0.5, "C") + pdb_line(" OG", 'B', "SER", 1, 3, 0.5, "O")),
+            (Atoms{{7, 0}, {6, 1}, {8, 3}}));
+  // Residues of two kinds in one place: the likelier one, though the other has more atoms.
+  EXPECT_EQ(read_atoms(first + pdb_line(" CA", 'A', "THR", 2, 1, 0.4, "C") +
+                       pdb_line(" CB", 'A', "THR", 2, 2, 0.4, "C") + pdb_line(" CA", 'B', "ALA", 2, 3, 0.6, "C")),
+            (Atoms{{7, 0}, {6, 3}}));
+  // No evidence, no atom; a residue whose other conformer has occupancy 0.
+  EXPECT_EQ(read_atoms(first + pdb_line(" CA", ' ', "SER", 1, 1, 0, "C") + pdb_line(" CB", 'A', "SER", 1, 2, 0, "C") +
+                       pdb_line(" CB", 'B', "SER", 1, 3, 0.3, "C")),
+            (Atoms{{7, 0}, {6, 3}}));
+}
+
+TEST(Density, AtomsOfNoElementAreRefusedAndDeuteriumIsHydrogen) {
+  const std::string first = pdb_line(" N", ' ', "SER", 1, 0, 1, "N");
+  try {
+    read_atoms(first + pdb_line("UNK", ' ', "UNX", 2, 1, 1, "X"));
+    FAIL() << "accepted";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("element X"), std::string::npos) << e.what();
+  }
+  EXPECT_THROW(read_atoms(pdb_line(" N", ' ', "SER", 1, 0, 0, "N")), InputError) << "nothing is left";
+  const auto atoms = read_atoms(first + pdb_line(" D", ' ', "SER", 1, 1, 1, "D"), true);
+  ASSERT_EQ(atoms.size(), 2u);
+  EXPECT_EQ(atoms[1].first, 1) << "the height that pdb2mrc gives it";
 }
 
 }  // namespace
