@@ -93,6 +93,7 @@ class Trainer {
   Clock::time_point session_ = Clock::now(), begin_;
   double step_seconds_ = 0;  ///< without validations
   std::int64_t first_ = 0;
+  bool resumed_ = false;
 };
 
 Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(const TrainProgress&)>& progress)
@@ -115,7 +116,8 @@ Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(c
   if (o.channels_last)
     for (auto* model : {model_.get(), average_.get()})
       for (auto& p : model->parameters()) p.set_data(channels_last(p.data()));
-  if (ranks.first()) log_.emplace(o.run, state_.step);
+  // Without a checkpoint the log is one of a run that was killed before its first.
+  if (ranks.first()) log_.emplace(o.run, resumed_ ? state_.step : -1);
   start_device_sum();
   state_.sessions.push_back(session());
   first_ = state_.step;
@@ -133,9 +135,13 @@ void Trainer::resume() {
   // Rank 0 alone looks, so that all do the same; the others then read the same file.
   char there = static_cast<char>(ranks_.first() && fs::exists(checkpoint_));
   ranks_.broadcast(&there, 1);
-  if (there != 0) {
+  resumed_ = there != 0;
+  if (resumed_) {
     const std::string asked = state_.init;
     state_ = load_checkpoint(checkpoint_, place_.device, *model_, *average_, *optimiser_);
+    // The optimiser comes back with the options that it was saved with; the rate is set at every step.
+    for (auto& group : optimiser_->param_groups())
+      static_cast<torch::optim::AdamWOptions&>(group.options()).weight_decay(o_.weight_decay);
     if (!asked.empty() && asked != state_.init)
       throw InputError(Problem{checkpoint_, "start of the run",
                                state_.init.empty() ? "random weights" : "weights of SHA-256 " + state_.init,
@@ -334,7 +340,8 @@ void Trainer::save() {
 
 TrainEnd Trainer::run() {
   begin_ = Clock::now();
-  if (state_.step == 0 && !state_.init.empty()) {
+  // A checkpoint of step 0 was written by this validation.
+  if (!resumed_ && !state_.init.empty()) {
     check(std::nan(""), 0);
     begin_ = Clock::now();
   }

@@ -230,6 +230,47 @@ TEST_F(Training, KeepsTheBestWeightsAndStopsEarly) {
   EXPECT_EQ(read_weights_info(bad.run + "/denoiser.crw").training["steps"], 8) << "the last weights, as asked";
 }
 
+TEST_F(Training, ARunFromWeightsThatWasKilledJudgesThemOnce) {
+  TrainOptions first = options("first", 4);
+  train(first, nothing);
+  TrainOptions o = options("killed", 12);
+  o.init = first.run + "/denoiser.crw";
+  o.learning_rate = 1e-30;  // nothing gets better
+  o.average = 0;
+  o.patience = 2;
+  struct Killed {};
+  // Before the checkpoint of step 0, then between it and the next one.
+  EXPECT_THROW(train(o, [](const TrainProgress&) { throw Killed{}; }), Killed);
+  EXPECT_THROW(train(o,
+                     [](const TrainProgress& p) {
+                       if (p.step == 1) throw Killed{};
+                     }),
+               Killed);
+  std::vector<nlohmann::json> lines;
+  EXPECT_EQ(train(o, into(lines)), TrainEnd::patience);
+  EXPECT_EQ(lines.size(), 2u) << "two later ones end the run: the weights themselves were judged before";
+  const auto curves = nlohmann::json::parse(std::ifstream(o.run + "/curves.json"))["curves"];
+  EXPECT_EQ(curves["step"], nlohmann::json({0, 4, 8}));
+}
+
+TEST_F(Training, WeightDecayMayChangeWhereARunGoesOn) {
+  std::vector<std::vector<float>> found;
+  for (const double decay : {0.0, 0.9}) {
+    TrainOptions o = options("decay" + std::to_string(decay), 4);
+    o.best = false;
+    o.learning_rate = 1e-2;
+    o.average = 0;
+    o.warm_up = 0;
+    o.weight_decay = 0;
+    train(o, nothing);
+    o.steps = 8;
+    o.weight_decay = decay;
+    train(o, nothing);
+    found.push_back(values(o.run + "/denoiser.crw"));
+  }
+  EXPECT_NE(found[0], found[1]);
+}
+
 TEST_F(Training, StopsWhenAskedAndGoesOn) {
   TrainOptions whole = options("whole", 8);
   whole.best = false;
