@@ -157,16 +157,20 @@ class PhaseImages : public ExampleSource {
 
 class PinnTask : public TrainingTask {
  public:
-  PinnTask(const TrainOptions& options, torch::Device device)
+  PinnTask(const TrainOptions& options, torch::Device device, int ranks)
       : options_(options.pinn),
         source_(options.pinn),
         device_(device),
         rings_(static_cast<std::int64_t>(source_.setting.box), device),
         judge_(static_cast<std::int64_t>(source_.setting.box), torch::kCPU) {
     options_.network.check();
-    if (options.batch % options_.repeat != 0 || (options.batch / options.accumulate) % options_.repeat != 0)
-      throw UsageError(Problem{"--repeat", "", std::to_string(options_.repeat),
-                               "a divisor of --batch over --accumulate and ranks", "give another --repeat or --batch"});
+    // The exposures of a view stay together: the loss is also of their mean.
+    const int part = options.batch / (options.accumulate * ranks);
+    if (part % options_.repeat != 0)
+      throw UsageError(
+          Problem{"--repeat", "", std::to_string(options_.repeat),
+                  "a divisor of " + std::to_string(part) + ", which is --batch over --accumulate and ranks",
+                  "give another --repeat or --batch, or start fewer ranks"});
     // Exposures that training never sees: other structures, another seed. Each is a group of its own.
     PhaseSetting endless = source_.setting;
     endless.pairs = 0;
@@ -281,8 +285,8 @@ class PinnTask : public TrainingTask {
 
 }  // namespace
 
-std::unique_ptr<TrainingTask> make_pinn_task(const TrainOptions& options, torch::Device device) {
-  return std::make_unique<PinnTask>(options, device);
+std::unique_ptr<TrainingTask> make_pinn_task(const TrainOptions& options, torch::Device device, int ranks) {
+  return std::make_unique<PinnTask>(options, device, ranks);
 }
 
 }  // namespace cryored

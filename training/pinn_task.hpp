@@ -9,6 +9,6 @@
 namespace cryored {
 
 /// Reads the structures of options.pinn. Throws InputError when there are none to train on or none held out.
-std::unique_ptr<TrainingTask> make_pinn_task(const TrainOptions& options, torch::Device device);
+std::unique_ptr<TrainingTask> make_pinn_task(const TrainOptions& options, torch::Device device, int ranks);
 
 }  // namespace cryored

@@ -9,9 +9,9 @@
 
 namespace cryored {
 
-std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device) {
+std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device, int ranks) {
   if (options.task == "denoise") return make_denoise_task(options, device);
-  if (options.task == "pinn") return make_pinn_task(options, device);
+  if (options.task == "pinn") return make_pinn_task(options, device, ranks);
   throw UsageError(Problem{"--task", "", options.task, "denoise, pinn", "see cryored train --help"});
 }
 

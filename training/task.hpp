@@ -67,8 +67,9 @@ class TrainingTask {
   virtual TaskDescription description() const = 0;
 };
 
-/// The task that the options name, on a device that is ready. Throws UsageError for an unknown one.
-std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device);
+/// The task that the options name, on a device that is ready, as one of `ranks`. Throws UsageError for an unknown one,
+/// and for a batch that the task cannot share out among ranks and parts.
+std::unique_ptr<TrainingTask> make_task(const TrainOptions& options, torch::Device device, int ranks);
 
 /// Mixed precision while it lives: convolutions and matrix products in bf16.
 class Autocast {

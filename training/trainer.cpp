@@ -102,7 +102,7 @@ Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(c
   if (ranks.first()) folder_.emplace(o.run);
   place_ = take_place(o, ranks);
   torch::manual_seed(o.seed);
-  task_ = make_task(o, place_.device);
+  task_ = make_task(o, place_.device, ranks.size());
   description_ = task_->description();
   model_ = task_->new_model();
   average_ = task_->new_model();

@@ -20,6 +20,7 @@
 #include "simulation/structures.hpp"
 #include "tests/simulation/small_structure.hpp"
 #include "training/phase_loss.hpp"
+#include "training/task.hpp"
 #include "training/trainer.hpp"
 
 namespace cryored {
@@ -174,6 +175,26 @@ TEST(PhaseLosses, MeanOfExposuresCounts) {
   const auto pair = torch::cat({truth + error, truth - error}), truths = torch::cat({truth, truth});
   EXPECT_LT(phase_loss(PhaseLoss::frc, rings, pair, truths, 2).item<double>() + 0.1,
             phase_loss(PhaseLoss::frc, rings, pair, truths, 1).item<double>());
+}
+
+TEST(PinnTask, ExposuresOfAViewStayOnOneRankAndInOnePart) {
+  const TemporaryFolder folder;
+  TrainOptions o = small_run(folder);
+  o.batch = 4;
+  o.pinn.repeat = 2;
+  EXPECT_NO_THROW(make_task(o, torch::kCPU, 2));
+  const auto refused = [&](int ranks) {
+    try {
+      make_task(o, torch::kCPU, ranks);
+      FAIL() << "one of two exposures for each part";
+    } catch (const UsageError& e) {
+      EXPECT_NE(std::string(e.what()).find("--repeat"), std::string::npos) << e.what();
+      EXPECT_NE(std::string(e.what()).find("a divisor of 1"), std::string::npos) << e.what();
+    }
+  };
+  refused(4);
+  o.accumulate = 2;
+  refused(2);
 }
 
 TEST(PinnTask, WhatIsHeldOutIsNotTrainedOn) {
