@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
@@ -30,6 +31,13 @@ std::vector<std::size_t> corners(std::size_t length, std::size_t box) {
   return out;
 }
 
+/// An ID must not hold '.', which ends the ID in a shard's name.
+std::string plain(std::string id) {
+  for (char& c : id)
+    if (c == '.' || c == '/') c = '_';
+  return id;
+}
+
 }  // namespace
 
 std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
@@ -48,9 +56,7 @@ std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
         if (!fs::exists(second)) continue;
         std::string id = name.substr(0, at);
         while (!id.empty() && (id.back() == '_' || id.back() == '-' || id.back() == '.')) id.pop_back();
-        std::replace(id.begin(), id.end(), '.', '_');
-        if (id.empty()) id = "half-maps";
-        found.push_back({id, entry.path().string(), second.string()});
+        found.push_back({id.empty() ? "half-maps" : plain(id), entry.path().string(), second.string()});
         break;
       }
     }
@@ -59,6 +65,14 @@ std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
                              "MRC files named ..._half_map_1.map and ..._half_map_2.map (or half1, half_1)",
                              "unpack the files of EMDB (gunzip), or give another folder"});
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  // RELION gives the half-maps of every job one name: there the folders tell them apart.
+  std::map<std::string, int> times;
+  for (const auto& files : found) ++times[files.id];
+  for (auto& files : found)
+    if (times[files.id] > 1) {
+      const fs::path below = fs::path(files.first).lexically_relative(folder).parent_path();
+      if (!below.empty()) files.id = plain(below.string()) + "_" + files.id;
+    }
   return found;
 }
 
@@ -75,6 +89,10 @@ std::vector<TrainingPair> half_map_pairs(const HalfMapFiles& files, const PairOp
                   std::to_string(maps[h].nx) + " x " + std::to_string(maps[h].ny) + " x " + std::to_string(maps[h].nz),
                   "a cube, the same for both half-maps", "give the half-maps of one reconstruction"});
     required_pixel_size(headers[h], path);
+    if (std::abs(headers[h].pixel_size - headers[0].pixel_size) > 1e-3 * headers[0].pixel_size)
+      throw InputError(Problem{path, "header word cella (pixel size)", std::to_string(headers[h].pixel_size) + " A",
+                               std::to_string(headers[0].pixel_size) + " A, as in " + files.first,
+                               "give the half-maps of one reconstruction, or correct the header"});
     for (const float v : maps[h].data)
       if (!std::isfinite(v))
         throw InputError(Problem{path, "densities", "NaN or Inf", "finite ones", "write the map again"});

@@ -15,13 +15,14 @@ struct HalfMapFiles {
 };
 
 /// Pairs of files below `folder` (MRC, not compressed) that differ only in half_map_1 / half_map_2, half1 / half2 or
-/// half_1 / half_2; the id is the name before that. Sorted. Throws InputError when there is none.
+/// half_1 / half_2; the id is the name before that, and where several have it (RELION's "run") the path below `folder`
+/// in front of it. Sorted. Throws InputError when there is none.
 std::vector<HalfMapFiles> half_map_files(const std::string& folder);
 
 /// Both maps resampled to options.voxel, cut ten shells beyond FSC 0.143 of the whole maps, and windowed into blocks of
 /// options.box that overlap by half, those with a quarter of the strongest block's power at least. Each block gives two
-/// pairs, either half the input and the other the target. Throws InputError when the maps differ in size, carry no
-/// pixel size or do not agree at all.
+/// pairs, either half the input and the other the target. Throws InputError when the maps differ in size or
+/// pixel size, carry none or do not agree at all.
 std::vector<TrainingPair> half_map_pairs(const HalfMapFiles& files, const PairOptions& options);
 
 }  // namespace cryored

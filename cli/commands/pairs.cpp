@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
@@ -26,10 +27,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// One shard to be: where, of which structure, and what makes its pairs; none where the structure is too large.
+/// One shard to be: where, of which structure, from what, and what makes its pairs; none where the structure is too
+/// large.
 struct Shard {
   fs::path path;
-  std::string id;
+  std::string id, source;
   std::function<std::vector<TrainingPair>()> make;
 };
 
@@ -44,12 +46,12 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
   std::vector<Shard> shards;
   if (const std::string& folder = settings.text("half-maps"); !folder.empty())
     for (const HalfMapFiles& files : half_map_files(folder))
-      shards.push_back({out / "half-maps" / (files.id + ".pairs"), files.id,
+      shards.push_back({out / "half-maps" / (files.id + ".pairs"), files.id, files.first,
                         [files, options] { return half_map_pairs(files, options); }});
   if (const std::string& folder = settings.text("refinements"); !folder.empty())
     for (const FinishedRefinement& job : finished_refinements(folder))
       shards.push_back({out / (gaussian ? job.name + "_gaussian-noise" : job.name) / (job.structure_id + ".pairs"),
-                        job.structure_id, [job, options, gaussian] {
+                        job.structure_id, job.truth, [job, options, gaussian] {
                           std::vector<TrainingPair> pairs = relion_pairs(job, options);
                           if (gaussian)
                             for (std::size_t i = 0; i < pairs.size(); ++i)
@@ -63,7 +65,7 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
       for (const std::string& file : files) {
         const std::string id = structure_id(file);
         const std::string name = kind == "surrogate" ? "pass" : kind;
-        shards.push_back({out / fmt::format("{}{:03d}", name, pass) / (id + ".pairs"), id,
+        shards.push_back({out / fmt::format("{}{:03d}", name, pass) / (id + ".pairs"), id, file,
                           [file, id, pass, options, kind]() -> std::vector<TrainingPair> {
                             const Structure structure = read_structure(file);
                             // A margin for the solvent that every real box has.
@@ -76,6 +78,13 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
                           }});
       }
   }
+  // The second of two would be taken for made already.
+  std::map<fs::path, std::string> sources;
+  for (const Shard& shard : shards)
+    if (const auto [at, fresh] = sources.try_emplace(shard.path, shard.source); !fresh)
+      throw InputError(Problem{shard.source, "name", "the shard " + shard.path.string() + ", as " + at->second,
+                               "inputs whose names differ before the first '.', or before the number of the half",
+                               "rename one, or move it into a folder of its own"});
   return shards;
 }
 

@@ -94,6 +94,12 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_TRUE(exists(folder / "out/gaussian000/4AKE.pairs"));
   const Outcome again = run(call);
   EXPECT_EQ(nlohmann::json::parse(again.out)["there_already"], 1);
+  // Another structure of that name: its shard would be taken for made already.
+  std::filesystem::copy(kStructure, folder / "in/4AKE.b.pdb.gz");
+  const Outcome twice = run(call);
+  EXPECT_EQ(twice.code, 1);
+  for (const char* name : {"4AKE.pdb.gz", "4AKE.b.pdb.gz"})
+    EXPECT_NE(twice.err.find(name), std::string::npos) << twice.err;
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x"})).code, 2);
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x", "--half-maps", folder / "in"})).code, 1);
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
@@ -99,6 +100,30 @@ TEST(HalfMapPairs, BlocksOfBothHalvesAreEachOthersTarget) {
     EXPECT_EQ(pairs[i].half_fsc.size(), 17u);
   }
   EXPECT_THROW(half_map_files(folder / "nothing"), InputError);
+}
+
+TEST(HalfMapPairs, FoldersTellMapsOfOneNameApart) {
+  const TemporaryFolder folder;
+  const auto write = [&](const std::string& name, double pixel_size) {
+    const std::filesystem::path path = folder / name;
+    std::filesystem::create_directories(path.parent_path());
+    Map map(16, 16, 16);
+    map.fill(1);
+    write_mrc(path.string(), map, pixel_size);
+  };
+  for (const char* half : {"1", "2"})
+    for (const std::string job : {"Refine3D/job001/run", "Refine3D/job002/run", "emd_7.a"})
+      write(job + "_half" + half + "_class001_unfil.mrc", half[0] == '1' ? 2 : 2.1);
+  std::vector<std::string> ids;
+  const auto files = half_map_files(folder.path().string());
+  for (const auto& f : files) ids.push_back(f.id);
+  EXPECT_EQ(ids, (std::vector<std::string>{"Refine3D_job001_run", "Refine3D_job002_run", "emd_7_a"}));
+  try {
+    half_map_pairs(files[0], options());
+    FAIL() << "two pixel sizes were taken";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("2.1"), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace
