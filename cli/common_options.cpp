@@ -1,5 +1,7 @@
 #include "cli/common_options.hpp"
 
+#include "core/base/error.hpp"
+
 namespace cryored {
 
 OptionSpec json_option(const std::string& help) {
@@ -45,6 +47,14 @@ OptionSpec pixel_size_option(const std::string& fallback) {
   option.minimum = 0.01;
   option.maximum = 1000;
   return option;
+}
+
+std::int64_t even_box(const Settings& settings) {
+  const std::int64_t box = settings.integer("box");
+  if (box % 2 != 0)
+    throw UsageError(Problem{"--box", "", std::to_string(box), "an even number",
+                             "give " + std::to_string(box - 1) + " or " + std::to_string(box + 1)});
+  return box;
 }
 
 }  // namespace cryored

@@ -4,6 +4,7 @@
 
 #include <tuple>
 
+#include "cli/common_options.hpp"
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
 #include "core/base/error.hpp"
@@ -28,8 +29,7 @@ std::vector<OptionSpec> phase_optics_specs(const PhaseOptics& usual) {
 }
 
 void take_phase_optics(const Settings& settings, PhaseOptics& o) {
-  o.box = static_cast<std::size_t>(settings.integer("box"));
-  if (o.box % 2) throw UsageError(Problem{"--box", "", std::to_string(o.box), "an even number of pixels", ""});
+  o.box = static_cast<std::size_t>(even_box(settings));
   o.pixel_size = settings.number("pixel-size");
   o.ctf.voltage = settings.number("voltage");
   o.ctf.spherical_aberration = settings.number("cs");

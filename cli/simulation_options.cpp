@@ -5,6 +5,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "cli/common_options.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 #include "simulation/structures.hpp"
@@ -82,7 +83,7 @@ std::pair<double, double> number_pair(const Settings& settings, const std::strin
 
 ParticleOptions particle_options(const Settings& settings) {
   ParticleOptions o;
-  o.box = static_cast<std::size_t>(settings.integer("box"));
+  o.box = static_cast<std::size_t>(even_box(settings));
   o.pixel_size = settings.number("pixel-size");
   o.count = static_cast<int>(settings.integer("count"));
   o.seed = static_cast<std::uint64_t>(settings.integer("seed"));

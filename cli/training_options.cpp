@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cli/common_options.hpp"
 #include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 
@@ -70,7 +71,7 @@ TrainOptions::Pinn pinn_task_options(const Settings& settings) {
     throw UsageError(Problem{"--structures", "", "nothing", "a folder or file of structures", "give it; see --help"});
   o.held_out = settings.text("held-out");
   o.setting = settings.text("setting");
-  o.box = settings.integer("box");
+  o.box = even_box(settings);
   o.pairs = settings.integer("exposures");
   o.most_structures = settings.integer("most-structures");
   o.repeat = static_cast<int>(settings.integer("repeat"));
@@ -125,14 +126,15 @@ std::vector<OptionSpec> task_option_specs() {
                   "denoise: a second output multiplies the first: it can empty the solvent"),
       tool_option("structures", path, "PATH", "",
                   "pinn: PDB or mmCIF file, or a folder of them, of which one in ten (by name) is held out (required)"),
-      tool_option("held-out", path, "PATH", "",
-                  "validate on this instead: pinn, a file or folder, required where --structures is a file, never trained on; "
-                  "denoise, a folder of shards, of which the held-out structures count"),
+      tool_option(
+          "held-out", path, "PATH", "",
+          "validate on this instead: pinn, a file or folder, required where --structures is a file, never trained on; "
+          "denoise, a folder of shards, of which the held-out structures count"),
       choice_option(
           "setting", "S", "paper", {"paper", "general"},
           "pinn: paper, that of Yang et al. 2025 with 500 exposures of one structure; general, random defocus, "
           "dose and pixel size"),
-      tool_option("box", integer, "N", "0", 0, 1024, "pinn: box in pixels, 0: the setting's"),
+      tool_option("box", integer, "N", "0", 0, 1024, "pinn: box in pixels, even; 0: the setting's"),
       tool_option("exposures", integer, "N", "-1", -1, 1e9, "pinn: fixed exposures, 0: endless; -1: the setting's"),
       tool_option("most-structures", integer, "N", "0", 0, 1e6, "pinn: use so many structures, 0: all"),
       tool_option("stages", integer, "K", "10", 1, 100, "pinn: stages of physics step and U-Net"),

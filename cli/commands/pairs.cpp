@@ -108,7 +108,7 @@ int run(const Settings& settings) {
   if (worker >= workers)
     throw UsageError(Problem{"--worker", "", std::to_string(worker), "0 to workers - 1", "see cryored pairs --help"});
   PairOptions options;
-  options.box = static_cast<std::size_t>(settings.integer("box"));
+  options.box = static_cast<std::size_t>(even_box(settings));
   options.voxel = settings.number("voxel");
   options.rounds = static_cast<int>(settings.integer("rounds"));
   set_threads(1);  // workers are processes

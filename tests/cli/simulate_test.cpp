@@ -64,6 +64,22 @@ TEST(SimulateCommand, MisuseIsNamed) {
   EXPECT_NE(missing.err.find("none.pdb"), std::string::npos) << missing.err;
 }
 
+TEST(SimulateCommand, OddBoxesAreRefusedByAllThatTakeOne) {
+  const ScratchFolder folder;
+  const Words in = {"--structures", folder.path()}, out = {"--out", folder / "o"};
+  for (const Words& call :
+       {words({"simulate", kStructure}, out), words({"evaluate", "refine", kStructure}, out),
+        words({"evaluate", "phase", kStructure}, out), words({"evaluate", "phase-relion", kStructure}, out),
+        words({"pairs", "--out", folder / "o"}, in), words({"train", "--task", "pinn", "--run", folder / "o"}, in)}) {
+    Words odd = call;
+    odd.insert(odd.end(), {"--box", "47"});
+    const Outcome outcome = run(odd);
+    EXPECT_EQ(outcome.code, 2) << odd[1] << " " << odd[2];
+    EXPECT_NE(outcome.err.find("--box: found 47"), std::string::npos) << outcome.err;
+    EXPECT_FALSE(exists(folder / "o")) << odd[1];
+  }
+}
+
 TEST(PairsCommand, AKindThatDoesNotFitItsSourceIsNamed) {
   const ScratchFolder folder;
   const struct {
