@@ -87,11 +87,15 @@ Map turned(const Map& map, int which, int dx, int dy, int dz) {
 
 PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel) : rule_(rule) {
   std::vector<std::string> files;
+  std::size_t others = 0;
   if (fs::is_directory(folder))
-    for (const auto& entry : fs::recursive_directory_iterator(folder))
-      if (entry.path().extension() == ".pairs" &&
-          is_validation(cryored::structure_id(entry.path().string())) == (part == Part::validation))
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (entry.path().extension() != ".pairs") continue;
+      if (is_validation(cryored::structure_id(entry.path().string())) == (part == Part::validation))
         files.push_back(entry.path().string());
+      else
+        ++others;
+    }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     shards_.emplace_back(file);
@@ -112,9 +116,14 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
       entries_.push_back({shards_.size() - 1, r});
     }
   }
-  if (entries_.empty())
-    throw InputError(Problem{folder, "training pairs", "none", "shards *.pairs of this part of the structures",
-                             "make them with cryored pairs"});
+  if (entries_.empty()) {
+    const bool training = part == Part::training;
+    throw InputError(Problem{folder, training ? "shards to train on" : "shards to validate on",
+                             others == 0 ? "none" : "none, and " + std::to_string(others) + " of the other part",
+                             "*.pairs of structures of both parts: their names decide, one in ten is validated on",
+                             std::string("make pairs of more structures with cryored pairs") +
+                                 (training ? "" : ", or name a folder that has such shards with --held-out")});
+  }
 }
 
 std::vector<std::string> PairDataset::structures() const {

@@ -43,7 +43,7 @@ std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptio
 /// pairs_file.cpp. Throws UsageError when boxes or voxel sizes differ, or a voxel size is missing.
 void write_pairs(const std::string& path, const std::vector<TrainingPair>& pairs, const std::string& structure_id);
 
-/// Reader of a shard. Throws InputError for a file that is not one.
+/// Reader of a shard. Throws InputError for a file that is not one, or was cut short.
 class PairShard {
  public:
   explicit PairShard(const std::string& path);

@@ -79,7 +79,13 @@ PairShard::PairShard(const std::string& path) : path_(path) {
   head_bytes_ = old ? kOldHead : sizeof(RecordHead);
   record_bytes_ = record_size(head_bytes_, box_);
   file.seekg(0, std::ios::end);
-  count_ = static_cast<std::size_t>(file.tellg()) / record_bytes_;
+  const auto bytes = static_cast<std::size_t>(file.tellg());
+  count_ = bytes / record_bytes_;
+  if (count_ == 0 || bytes % record_bytes_ != 0)
+    throw InputError(
+        Problem{path, "size", std::to_string(bytes) + " bytes",
+                "whole pairs of " + std::to_string(record_bytes_) + " bytes each, of box " + std::to_string(box_),
+                "the file was cut short: copy it again, or remove it and make the pairs anew"});
 }
 
 TrainingPair PairShard::read(std::size_t i) const {

@@ -46,6 +46,11 @@ std::string structure_of(const std::string& data_set) {
   return data_set.substr(0, box != std::string::npos ? box : data_set.find('_'));
 }
 
+bool has_arrays(const std::string& star) {
+  const ReconstructRequest request = read_request_beside(star);
+  return fs::exists(request.data_real) && fs::exists(request.data_imag) && fs::exists(request.weight);
+}
+
 }  // namespace
 
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder) {
@@ -63,18 +68,23 @@ std::vector<FinishedRefinement> finished_refinements(const std::string& folder) 
         for (const auto& file : fs::directory_iterator(mode.path())) {
           const std::string name = file.path().filename().string();
           // The result is there once RELION's iteration went on; the arrays may have been cleaned up since.
-          if (name.find("_half") != std::string::npos && name.ends_with("_external_reconstruct.star") &&
-              fs::exists(fs::path(file.path()).replace_extension(".mrc")))
+          if (name.find("_half") == std::string::npos || !name.ends_with("_external_reconstruct.star") ||
+              !fs::exists(fs::path(file.path()).replace_extension(".mrc")))
+            continue;
+          if (has_arrays(file.path().string()))
             job.stars.push_back(file.path().string());
+          else
+            ++job.without_arrays;
         }
         std::sort(job.stars.begin(), job.stars.end());
-        if (!job.stars.empty()) jobs.push_back(std::move(job));
+        if (!job.stars.empty() || job.without_arrays > 0) jobs.push_back(std::move(job));
       }
     }
-  if (jobs.empty())
-    throw InputError(Problem{folder, "refinements", "none",
-                             "<ID>_<data set>/<mode>/run_it*_external_reconstruct.star beside particles/truth.mrc",
-                             "make them with cryored evaluate refine --modes gaussian"});
+  if (std::none_of(jobs.begin(), jobs.end(), [](const FinishedRefinement& job) { return !job.stars.empty(); }))
+    throw InputError(Problem{folder, "refinements", jobs.empty() ? "none" : "none that has its arrays still",
+                             "<ID>_box<N>_.../<mode>/run_it*_external_reconstruct.star with its arrays, beside "
+                             "particles/truth.mrc",
+                             "make them with cryored evaluate refine --modes gaussian, without --cleanup"});
   std::sort(jobs.begin(), jobs.end(),
             [](const FinishedRefinement& a, const FinishedRefinement& b) { return a.name < b.name; });
   return jobs;

@@ -14,13 +14,14 @@ struct FinishedRefinement {
   std::string structure_id;        ///< "1A2K"; decides whether its pairs are trained on
   std::string name;                ///< of the data set and the way it was refined, for the shard's folder
   std::string truth;               ///< map in the frame and on the grey scale of the particles
-  std::vector<std::string> stars;  ///< *_half?_class001_external_reconstruct.star, ascending
+  std::vector<std::string> stars;  ///< *_half?_class001_external_reconstruct.star, ascending; those with their arrays
+  std::size_t without_arrays = 0;  ///< further ones, whose arrays were removed (--cleanup)
 };
 
 /// The jobs below the output folder of cryored evaluate refine, whose layout is
 /// <folder>/<ID>_box<N>_.../<mode>/run_it*.star beside <ID>_box<N>_.../particles/truth.mrc. In a name without "_box"
 /// the first underscore ends the ID.
-/// Throws InputError when there is none.
+/// A job may have no STAR file left that has its arrays. Throws InputError when none has one.
 std::vector<FinishedRefinement> finished_refinements(const std::string& folder);
 
 /// The map cut at shell `cut`, and the truth cut there and scaled to it by least squares over the shells coarser than

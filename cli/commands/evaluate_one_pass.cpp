@@ -138,12 +138,7 @@ std::vector<Group> groups_of(const Settings& settings) {
       throw UsageError(Problem{"--refinements", "", "STAR files or --truth besides", "one of both ways",
                                "leave one out; see cryored evaluate one-pass --help"});
     for (FinishedRefinement& job : finished_refinements(folder)) {
-      Group group{std::move(job.name), std::move(job.truth), {}};
-      // The arrays of earlier iterations may have been cleaned up since.
-      for (std::string& star : job.stars)
-        if (fs::exists(star.substr(0, star.size() - 5) + "_data_real.mrc") ||
-            fs::exists(fs::path(star).parent_path() / fs::path(read_request(star).data_real).filename()))
-          group.stars.push_back(std::move(star));
+      Group group{std::move(job.name), std::move(job.truth), std::move(job.stars)};
       if (!group.stars.empty()) groups.push_back(std::move(group));
     }
     return groups;

@@ -33,6 +33,7 @@ struct Shard {
   fs::path path;
   std::string id, source;
   std::function<std::vector<TrainingPair>()> make;
+  std::size_t without_arrays = 0;  ///< half-maps of a refinement that can give no pair any more
 };
 
 std::uint64_t seed_of(const std::string& id, int pass) {
@@ -51,13 +52,15 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
   if (const std::string& folder = settings.text("refinements"); !folder.empty())
     for (const FinishedRefinement& job : finished_refinements(folder))
       shards.push_back({out / (gaussian ? job.name + "_gaussian-noise" : job.name) / (job.structure_id + ".pairs"),
-                        job.structure_id, job.truth, [job, options, gaussian] {
+                        job.structure_id, job.truth,
+                        [job, options, gaussian] {
                           std::vector<TrainingPair> pairs = relion_pairs(job, options);
                           if (gaussian)
                             for (std::size_t i = 0; i < pairs.size(); ++i)
                               pairs[i] = gaussian_twin(pairs[i], seed_of(job.name, static_cast<int>(i)));
                           return pairs;
-                        }});
+                        },
+                        job.without_arrays});
   if (const std::string& folder = settings.text("structures"); !folder.empty()) {
     const int first = static_cast<int>(settings.integer("first-pass"));
     const std::vector<std::string> files = structure_files(folder);
@@ -116,7 +119,7 @@ int run(const Settings& settings) {
   const std::vector<Shard> shards = shards_of(settings, options);
   ProgressLine line;
   const auto begin = std::chrono::steady_clock::now();
-  std::size_t made = 0, pairs_made = 0, too_large = 0, there = 0;
+  std::size_t made = 0, pairs_made = 0, too_large = 0, there = 0, without_arrays = 0;
   for (std::size_t i = worker; i < shards.size(); i += workers) {
     const Shard& shard = shards[i];
     if (fs::exists(shard.path)) {
@@ -131,8 +134,9 @@ int run(const Settings& settings) {
              " left";
     line.show("pairs", fmt::format("{} of {}, {}{}", i + 1, shards.size(), shard.id, left));
     const std::vector<TrainingPair> pairs = shard.make();
+    without_arrays += shard.without_arrays;
     if (pairs.empty()) {
-      ++too_large;
+      if (shard.without_arrays == 0) ++too_large;
       continue;
     }
     fs::create_directories(shard.path.parent_path());
@@ -142,13 +146,21 @@ int run(const Settings& settings) {
   }
   line.finish();
   if (settings.flag("json"))
-    std::cout << nlohmann::ordered_json(
-                     {{"shards", made}, {"pairs", pairs_made}, {"there_already", there}, {"too_large", too_large}})
+    std::cout << nlohmann::ordered_json({{"shards", made},
+                                         {"pairs", pairs_made},
+                                         {"there_already", there},
+                                         {"too_large", too_large},
+                                         {"without_arrays", without_arrays}})
                      .dump()
               << "\n";
   else
-    std::cout << fmt::format("{} shards with {} pairs written, {} there already, {} structures too large for the box\n",
-                             made, pairs_made, there, too_large);
+    std::cout << fmt::format(
+        "{} shards with {} pairs written, {} there already, {} structures too large for the box{}\n", made, pairs_made,
+        there, too_large,
+        without_arrays == 0 ? ""
+                            : fmt::format(", {} half-maps of refinements left out, whose arrays "
+                                          "were removed (--cleanup)",
+                                          without_arrays));
   return 0;
 }
 

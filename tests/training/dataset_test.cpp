@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "core/base/error.hpp"
 #include "core/base/temporary_folder.hpp"
 #include "core/fourier/shells.hpp"
 #include "tests/training/blob_pairs.hpp"
@@ -53,6 +54,29 @@ TEST_F(Dataset, BatchesAreOfOneBox) {
     seen.insert(box);
   }
   EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(Dataset, SaysWhichPartIsEmpty) {
+  for (const auto part : {PairDataset::Part::training, PairDataset::Part::validation}) {
+    const bool training = part == PairDataset::Part::training;
+    const fs::path other = folder_ / (training ? "validation only" : "training only");
+    fs::create_directories(other);
+    for (const auto& entry : fs::directory_iterator(folder_))
+      if (entry.path().extension() == ".pairs" && is_validation(structure_id(entry.path().string())) == training)
+        fs::copy(entry.path(), other / entry.path().filename());
+    try {
+      const PairDataset data(other.string(), part, Normalisation::contrast);
+      FAIL() << data.pairs() << " pairs";
+    } catch (const InputError& e) {
+      const std::string text = e.what();
+      EXPECT_NE(text.find(training ? "shards to train on: found none, and 1 of"
+                                   : "shards to validate on: found none, and 3 of"),
+                std::string::npos)
+          << text;
+      EXPECT_NE(text.find("their names decide"), std::string::npos) << text;
+      EXPECT_EQ(text.find("--held-out") != std::string::npos, !training) << text;
+    }
+  }
 }
 
 /// Whether `map` is `other` moved cyclically.

@@ -78,6 +78,17 @@ TEST(Pairs, ShardsRoundTripToHalfPrecision) {
   EXPECT_EQ(first.read(3).input.data, back.input.data);
   EXPECT_EQ(first.read(3).cut, back.cut);
 
+  // Cut short: within the second pair, and within the first.
+  for (const std::size_t size : {record + record / 2, record / 2}) {
+    std::ofstream(path, std::ios::binary) << bytes.substr(0, size);
+    try {
+      PairShard{path};
+      ADD_FAILURE() << size << " bytes of " << bytes.size() << " were taken";
+    } catch (const InputError& e) {
+      EXPECT_NE(std::string(e.what()).find(std::to_string(size) + " bytes"), std::string::npos) << e.what();
+      EXPECT_NE(std::string(e.what()).find(std::to_string(record)), std::string::npos) << e.what();
+    }
+  }
   std::ofstream(path) << "not a shard";
   EXPECT_THROW(PairShard{path}, InputError);
   std::filesystem::remove(path);

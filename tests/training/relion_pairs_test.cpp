@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/base/error.hpp"
 #include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
 #include "tests/cli/request_files.hpp"
@@ -41,6 +42,40 @@ TEST(FinishedRefinements, AnIdMayHoldUnderscores) {
   std::vector<std::string> ids;
   for (const auto& job : finished_refinements(folder.path().string())) ids.push_back(job.structure_id);
   EXPECT_EQ(ids, (std::vector<std::string>{"1A2K", "4AKE", "AF-P00019-F1-model_v4"}));
+}
+
+TEST(FinishedRefinements, IterationsWithoutArraysAreLeftOut) {
+  const TemporaryFolder folder;
+  const fs::path data_set = folder.path() / "1A2K_box32_n60_snr0.1";
+  write_refinement(data_set, "cleaned", 2);
+  write_refinement(data_set, "gaussian", 3);
+  write_refinement(data_set, "running", 0);
+  const auto remove = [&](const std::string& mode, int iteration, const std::string& array) {
+    const std::string stem = "run_it00" + std::to_string(iteration) + "_half1_class001_external_reconstruct_";
+    ASSERT_TRUE(fs::remove(data_set / mode / (stem + array + ".mrc")));
+  };
+  for (const int iteration : {1, 2}) remove("cleaned", iteration, "weight");
+  remove("gaussian", 1, "data_imag");
+  const auto jobs = finished_refinements(folder.path().string());
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].stars.size(), 0u);
+  EXPECT_EQ(jobs[0].without_arrays, 2u);
+  ASSERT_EQ(jobs[1].stars.size(), 2u);
+  EXPECT_NE(jobs[1].stars[0].find("it002"), std::string::npos);
+  EXPECT_EQ(jobs[1].without_arrays, 1u);
+  PairOptions options;
+  options.box = 32;
+  options.voxel = 3;
+  EXPECT_EQ(relion_pairs(jobs[0], options).size(), 0u);
+  EXPECT_EQ(relion_pairs(jobs[1], options).size(), 2u);
+
+  fs::remove_all(data_set / "gaussian");
+  try {
+    finished_refinements(folder.path().string());
+    FAIL() << "nothing to make pairs of";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("none that has its arrays"), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace
