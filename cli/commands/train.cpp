@@ -130,7 +130,7 @@ int run(const Settings& settings) {
   TrainOptions o = train_options(settings);
   const TrainApi& trainer = load_train_library();
   // Only now: a signal while LibTorch is loading should end the program.
-  for (const int number : {SIGINT, SIGTERM}) std::signal(number, on_signal);
+  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) std::signal(number, on_signal);
   o.stop = [] { return asked_to_end != 0; };
   Reporter report(settings.number("report-every"));
   std::int64_t step = -1;
@@ -164,8 +164,7 @@ Command train_command() {
   spec.details =
       "RUN holds checkpoint.pt, log.jsonl, curves.html and curves.json, the weights (denoiser.crw; of the task "
       "pinn, pinn.crw) and their model card (denoiser.md, pinn.md). A run that exists goes on from its checkpoint. "
-      "SIGINT and SIGTERM end it with a checkpoint, a "
-      "second one at once. See docs/training.md.";
+      "SIGINT, SIGTERM and SIGUSR1 (for mpirun: docs/training.md) end it with a checkpoint, a second one at once.";
   spec.options = {
       tool_option(
           "task", choice, "TASK", "denoise",

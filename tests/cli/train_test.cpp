@@ -228,6 +228,26 @@ TEST_F(TrainProgram, EndsWithACheckpointWhenToldTo) {
   EXPECT_TRUE(exists(run_folder("run") + "/checkpoint.pt"));
 }
 
+TEST_F(TrainProgram, EndsWithACheckpointUnderMpirun) {
+  const std::map<std::string, std::string> endless{{"steps", "100000"}, {"validate-every", "100000"}};
+  const auto ends = [&](const std::string& name, int signal, const Words& more) {
+    Invocation start;
+    const std::string log = scratch_ / (name + ".stderr");
+    start.words = two_ranks(name, endless);
+    start.words.insert(start.words.begin() + 1, more.begin(), more.end());
+    start.words.insert(start.words.begin(), {"sh", "-c", "exec \"$@\" 2>" + log, "sh"});
+    Process process(start);
+    for (int i = 0; i < 10000 && (!exists(log) || read_file(log).find("step 3/") == std::string::npos); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    process.send(signal);
+    process.wait();
+    EXPECT_NE(read_file(log).find("checkpoint written"), std::string::npos) << read_file(log);
+    EXPECT_TRUE(exists(run_folder(name) + "/checkpoint.pt"));
+  };
+  ends("usr1", SIGUSR1, {});
+  ends("term", SIGTERM, {"--mca", "odls_base_sigkill_timeout", "60"});
+}
+
 TEST_F(TrainProgram, RefusesWhatItCannotUse) {
   const auto refused = [&](const Words& w, int code, const std::string& text) {
     const Outcome outcome = run(w);
