@@ -3,7 +3,12 @@
 #include <c10/util/Exception.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <vector>
 
@@ -14,9 +19,38 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
+using Store = c10::intrusive_ptr<c10d::TCPStore>;
+using Clock = std::chrono::steady_clock;
+
+/// "cryored/beat/3" and the like.
+std::string key(const std::string& name, int rank) { return "cryored/" + name + "/" + std::to_string(rank); }
+
+/// Counts up in the store for as long as the rank lives, through a connection of its own: the rank may compute for long,
+/// and a store that waits serves no other thread.
+class Heartbeat {
+ public:
+  Heartbeat(Store store, int rank, std::chrono::milliseconds every) {
+    store->add(key("beat", rank), 1);
+    thread_ = std::jthread([this, store, rank, every](const std::stop_token& stop) {
+      try {
+        std::unique_lock lock(mutex_);
+        while (!changed_.wait_for(lock, stop, every, [&] { return stop.stop_requested(); }))
+          store->add(key("beat", rank), 1);
+      } catch (const c10::Error&) {
+        // The store is gone; the rank itself finds out.
+      }
+    });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::jthread thread_;  // the last member: it uses the others
+};
+
 class StoreRanks : public Ranks {
  public:
-  explicit StoreRanks(const TorchrunVariables& a) {
+  StoreRanks(const TorchrunVariables& a, std::chrono::milliseconds patience) : patience_(patience) {
     rank_ = a.rank;
     size_ = a.size;
     local_rank_ = a.local_rank;
@@ -28,11 +62,21 @@ class StoreRanks : public Ranks {
     options.timeout = std::chrono::minutes(5);
     guard("start", [&] {
       store_ = c10::make_intrusive<c10d::TCPStore>(a.host, options);
+      options.isServer = false;
+      heartbeat_.emplace(c10::make_intrusive<c10d::TCPStore>(a.host, options), rank_, patience_ / 8);
       store_->set(key("here", rank_), Bytes{1});
       for (int r = 0; r < size_; ++r) store_->wait({key("here", r)});
     });
-    // Others may be in a validation for long.
-    store_->setTimeout(std::chrono::hours(12));
+  }
+  ~StoreRanks() override {
+    if (finished_) return;
+    try {
+      // The first to fail is the one to look at.
+      const std::string rank = std::to_string(rank_);
+      if (!store_->check({key("failed", 0)})) store_->set(key("failed", 0), Bytes(rank.begin(), rank.end()));
+    } catch (const std::exception&) {
+      // The store is gone, and the others with it.
+    }
   }
 
   std::string engine() const override { return "LibTorch TCPStore"; }
@@ -72,7 +116,7 @@ class StoreRanks : public Ranks {
         const auto* at = static_cast<const std::uint8_t*>(data);
         store_->set(name, Bytes(at, at + count));
       } else {
-        const Bytes got = store_->get(name);
+        const Bytes got = get(name);
         check_size(name, got.size(), count);
         std::memcpy(data, got.data(), count);
       }
@@ -89,12 +133,12 @@ class StoreRanks : public Ranks {
       store_->set(key("done", rank_), Bytes{1});
       // The server leaves last.
       if (first())
-        for (int r = 0; r < size_; ++r) store_->wait({key("done", r)});
+        for (int r = 0; r < size_; ++r) await(key("done", r));
     });
+    finished_ = true;
   }
 
  private:
-  static std::string key(const std::string& name, int rank) { return "cryored/" + name + "/" + std::to_string(rank); }
   static Bytes bytes(std::span<const float> values) {
     Bytes out(values.size_bytes());
     std::memcpy(out.data(), values.data(), out.size());
@@ -105,8 +149,49 @@ class StoreRanks : public Ranks {
       throw SystemError(Problem{"TCPStore", name, std::to_string(found) + " bytes", std::to_string(expected),
                                 "start all ranks with the same options"});
   }
+  /// Waits until the store has `name`, however long the others compute, but for no rank that is gone. Asks again and
+  /// again: wait() of the store warns on stderr whenever its time is over.
+  void await(const std::string& name) {
+    const auto begin = Clock::now();
+    auto look = begin + patience_ / 4;
+    while (!store_->check({name})) {
+      const auto now = Clock::now();
+      if (now >= look) {
+        look_after_others();
+        look = now + patience_ / 4;
+      }
+      // At most a tenth later than with a wait, and fifty questions a second.
+      std::this_thread::sleep_for(std::min<Clock::duration>((now - begin) / 10, std::chrono::milliseconds(20)));
+    }
+  }
+  void look_after_others() {
+    if (store_->check({key("failed", 0)})) {
+      const Bytes rank = store_->get(key("failed", 0));
+      throw gone({rank.begin(), rank.end()}, "ended with an error", "see its output");
+    }
+    const auto now = Clock::now();
+    for (int r = 0; r < size_; ++r) {
+      Sign& last = signs_[r];
+      const std::int64_t beats = store_->add(key("beat", r), 0);
+      if (beats != last.beats)
+        last = {beats, now};
+      else if (now - last.seen > patience_ && !store_->check({key("done", r)}))
+        throw gone(std::to_string(r),
+                   "no sign of life for " +
+                       std::to_string(std::chrono::duration_cast<std::chrono::seconds>(patience_).count()) + " s",
+                   "see whether it was killed, and its machine");
+    }
+  }
+  static SystemError gone(const std::string& rank, const std::string& how, const std::string& remedy) {
+    return SystemError(Problem{"TCPStore", "rank " + rank, how, "all ranks running",
+                               remedy + "; the same command goes on from the checkpoint"});
+  }
+  Bytes get(const std::string& name) {
+    await(name);
+    return store_->get(name);
+  }
   void take(const std::string& name, std::vector<float>& into, bool remove) {
-    const Bytes got = store_->get(name);
+    const Bytes got = get(name);
     check_size(name, got.size(), into.size() * sizeof(float));
     std::memcpy(into.data(), got.data(), got.size());
     if (remove) store_->deleteKey(name);
@@ -122,12 +207,22 @@ class StoreRanks : public Ranks {
     }
   }
 
-  c10::intrusive_ptr<c10d::TCPStore> store_;
+  struct Sign {
+    std::int64_t beats = 0;
+    Clock::time_point seen;
+  };
+  std::chrono::milliseconds patience_;
+  Store store_;
+  std::optional<Heartbeat> heartbeat_;
+  std::map<int, Sign> signs_;
   std::int64_t round_ = 0, broadcasts_ = 0;
+  bool finished_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Ranks> join_store(const TorchrunVariables& address) { return std::make_unique<StoreRanks>(address); }
+std::unique_ptr<Ranks> join_store(const TorchrunVariables& address, std::chrono::milliseconds patience) {
+  return std::make_unique<StoreRanks>(address, patience);
+}
 
 }  // namespace cryored

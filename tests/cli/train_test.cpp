@@ -1,10 +1,7 @@
 // cryored train as users and launchers start it: killed, in several ranks, told to end.
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -17,6 +14,7 @@
 #include "models/weights_file.hpp"
 #include "tests/cli/process.hpp"
 #include "tests/training/blob_pairs.hpp"
+#include "tests/training/free_port.hpp"
 
 namespace cryored_test {
 namespace {
@@ -99,19 +97,6 @@ class TrainProgram : public ::testing::Test {
   ScratchFolder scratch_;
 };
 
-/// A port that is free now.
-int free_port() {
-  const int s = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  if (bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("bind");
-  getsockname(s, reinterpret_cast<sockaddr*>(&address), &length);
-  close(s);
-  return ntohs(address.sin_port);
-}
-
 /// How many steps a run has reported.
 std::size_t steps_in(const std::string& log) {
   std::size_t count = 0;
@@ -186,8 +171,10 @@ TEST_F(TrainProgram, TorchrunVariablesServeToo) {
   ASSERT_EQ(one.code, 0) << one.err;
   Invocation first, second;
   first.words = second.words = words("two", {{"float32", ""}});
-  first.environment = {
-      {"WORLD_SIZE", "2"}, {"RANK", "0"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", std::to_string(free_port())}};
+  first.environment = {{"WORLD_SIZE", "2"},
+                       {"RANK", "0"},
+                       {"MASTER_ADDR", "127.0.0.1"},
+                       {"MASTER_PORT", std::to_string(cryored::test::free_port())}};
   second.environment = first.environment;
   second.environment["RANK"] = "1";
   Process other(second);
@@ -245,7 +232,7 @@ TEST_F(TrainProgram, EndsWithACheckpointUnderMpirun) {
     EXPECT_TRUE(exists(run_folder(name) + "/checkpoint.pt"));
   };
   ends("usr1", SIGUSR1, {});
-  ends("term", SIGTERM, {"--mca", "odls_base_sigkill_timeout", "60"});
+  ends("term", SIGTERM, {"--mca", "odls_base_sigkill_timeout", "8"});
 }
 
 TEST_F(TrainProgram, RefusesWhatItCannotUse) {

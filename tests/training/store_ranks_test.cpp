@@ -1,0 +1,87 @@
+// Ranks that meet through a store: what the others notice of one that is gone.
+
+#include "training/store_ranks.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
+
+#include "core/base/error.hpp"
+#include "tests/training/free_port.hpp"
+
+namespace cryored {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPatience = 2s;
+
+TorchrunVariables variables(int rank, int port) {
+  TorchrunVariables v;
+  v.host = "127.0.0.1";
+  v.port = port;
+  v.rank = rank;
+  v.size = 2;
+  return v;
+}
+
+/// The message that a sum ends with.
+std::string error_of_sum(Ranks& ranks) {
+  std::array<float, 4> values{};
+  try {
+    ranks.sum(values);
+  } catch (const SystemError& e) {
+    return e.what();
+  }
+  return "none";
+}
+
+TEST(StoreRanks, WaitForOneThatComputesForLong) {
+  const int port = test::free_port();
+  std::array<float, 3> other{1, 2, 3};
+  std::thread second([&] {
+    const auto ranks = join_store(variables(1, port), kPatience);
+    std::this_thread::sleep_for(2 * kPatience);
+    ranks->sum(other);
+    ranks->finish();
+  });
+  const auto ranks = join_store(variables(0, port), kPatience);
+  std::array<float, 3> values{10, 20, 30};
+  ranks->sum(values);
+  ranks->finish();
+  second.join();
+  EXPECT_EQ(values, (std::array<float, 3>{11, 22, 33}));
+  EXPECT_EQ(other, values);
+}
+
+TEST(StoreRanks, OneThatEndsWithAnErrorIsNoticed) {
+  const int port = test::free_port();
+  std::thread second([&] { join_store(variables(1, port), kPatience); });
+  const auto ranks = join_store(variables(0, port), kPatience);
+  second.join();
+  const std::string text = error_of_sum(*ranks);
+  EXPECT_NE(text.find("rank 1: found ended with an error"), std::string::npos) << text;
+}
+
+TEST(StoreRanks, OneThatIsKilledIsNoticed) {
+  const int port = test::free_port();
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto ranks = join_store(variables(1, port), kPatience);
+    for (;;) pause();
+  }
+  const auto ranks = join_store(variables(0, port), kPatience);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string text = error_of_sum(*ranks);
+  EXPECT_NE(text.find("rank 1: found no sign of life"), std::string::npos) << text;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+}
+
+}  // namespace
+}  // namespace cryored
