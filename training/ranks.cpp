@@ -62,6 +62,13 @@ void* find_nccl(const std::string& library) {
 }
 
 Launch launched() {
+  // torchrun may itself be a task of srun: then its processes are the ranks, not the step's tasks.
+  const auto given = [](const char* name) { return std::getenv(name) != nullptr; };
+  if (given("TORCHELASTIC_RUN_ID") ||
+      (given("RANK") && given("WORLD_SIZE") && given("MASTER_ADDR") && given("MASTER_PORT"))) {
+    const int size = variable("WORLD_SIZE", 1);
+    return size > 1 ? Launch{Launcher::torchrun, size} : Launch{};
+  }
   // Open MPI, then the process managers of MPICH and its kin, then a step of Slurm.
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
     if (const int size = variable(name, 1); size > 1) return {Launcher::mpi, size};
@@ -73,8 +80,8 @@ TorchrunVariables torchrun_variables() {
   TorchrunVariables v;
   v.size = variable("WORLD_SIZE", 1);
   v.rank = variable("RANK", -1);
-  v.local_rank = variable("LOCAL_RANK", 0);
-  v.local_size = variable("LOCAL_WORLD_SIZE", 1);
+  v.local_rank = variable("LOCAL_RANK", -1);
+  v.local_size = variable("LOCAL_WORLD_SIZE", 0);
   v.port = variable("MASTER_PORT", 0);
   const char* host = std::getenv("MASTER_ADDR");
   v.host = host ? host : "";

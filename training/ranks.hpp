@@ -37,8 +37,8 @@ struct Launch {
   Launcher launcher = Launcher::none;
   int size = 1;
 };
-/// What the launcher's variables say: those of mpirun and srun first, then torchrun's; none where they speak of one
-/// process. Throws UsageError for a variable that is no number.
+/// What the launcher's variables say: torchrun's first where they are complete, then those of mpirun and srun; none
+/// where they speak of one process. Throws UsageError for a variable that is no number.
 Launch launched();
 
 std::unique_ptr<Ranks> one_process();
@@ -53,8 +53,9 @@ void* find_nccl(const std::string& library);
 
 struct TorchrunVariables {
   std::string host;
-  int port = 0, rank = 0, size = 1, local_rank = 0, local_size = 1;
-  bool agent_serves = false;  ///< the launcher runs the store
+  int port = 0, rank = 0, size = 1;
+  int local_rank = -1, local_size = 0;  ///< below 0, 0: not given, the ranks find out
+  bool agent_serves = false;            ///< the launcher runs the store
 };
 /// Throws UsageError when one is missing.
 TorchrunVariables torchrun_variables();

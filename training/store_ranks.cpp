@@ -1,10 +1,13 @@
 #include "training/store_ranks.hpp"
 
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -22,11 +25,20 @@ using Bytes = std::vector<std::uint8_t>;
 using Store = c10::intrusive_ptr<c10d::TCPStore>;
 using Clock = std::chrono::steady_clock;
 
+/// Host name and boot: containers of one machine may have names of their own, machines of a cluster the same one.
+std::string this_machine() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  return name + (" " + boot);
+}
+
 /// "cryored/beat/3" and the like.
 std::string key(const std::string& name, int rank) { return "cryored/" + name + "/" + std::to_string(rank); }
 
-/// Counts up in the store for as long as the rank lives, through a connection of its own: the rank may compute for long,
-/// and a store that waits serves no other thread.
+/// Counts up in the store for as long as the rank lives, through a connection of its own: the rank may compute for
+/// long, and a store that waits serves no other thread.
 class Heartbeat {
  public:
   Heartbeat(Store store, int rank, std::chrono::milliseconds every) {
@@ -53,8 +65,6 @@ class StoreRanks : public Ranks {
   StoreRanks(const TorchrunVariables& a, std::chrono::milliseconds patience) : patience_(patience) {
     rank_ = a.rank;
     size_ = a.size;
-    local_rank_ = a.local_rank;
-    local_size_ = a.local_size;
     c10d::TCPStoreOptions options;
     options.port = static_cast<std::uint16_t>(a.port);
     options.isServer = a.rank == 0 && !a.agent_serves;
@@ -64,8 +74,17 @@ class StoreRanks : public Ranks {
       store_ = c10::make_intrusive<c10d::TCPStore>(a.host, options);
       options.isServer = false;
       heartbeat_.emplace(c10::make_intrusive<c10d::TCPStore>(a.host, options), rank_, patience_ / 8);
-      store_->set(key("here", rank_), Bytes{1});
-      for (int r = 0; r < size_; ++r) store_->wait({key("here", r)});
+      const std::string here = this_machine();
+      store_->set(key("here", rank_), Bytes(here.begin(), here.end()));
+      std::vector<std::string> machines;
+      for (int r = 0; r < size_; ++r) {
+        const Bytes there = store_->get(key("here", r));
+        machines.emplace_back(there.begin(), there.end());
+      }
+      const bool known = a.local_rank >= 0 && a.local_size > 0;
+      const auto until = [&](auto end) { return static_cast<int>(std::count(machines.begin(), end, here)); };
+      local_rank_ = known ? a.local_rank : until(machines.begin() + rank_);
+      local_size_ = known ? a.local_size : until(machines.end());
     });
   }
   ~StoreRanks() override {

@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <map>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "core/base/error.hpp"
 #include "tests/training/free_port.hpp"
@@ -40,6 +44,45 @@ std::string error_of_sum(Ranks& ranks) {
   return "none";
 }
 
+/// Variables for as long as it lives; all others that launchers set are away.
+class Environment {
+ public:
+  explicit Environment(const std::map<std::string, std::string>& set) {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID", "RANK",
+                             "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
+      unsetenv(name);
+    for (const auto& [name, value] : set) setenv(name.c_str(), value.c_str(), 1);
+    names_ = set;
+  }
+  ~Environment() {
+    for (const auto& [name, value] : names_) unsetenv(name.c_str());
+  }
+
+ private:
+  std::map<std::string, std::string> names_;
+};
+
+TEST(Launch, TorchrunWithinAStepOfSlurmIsTorchrun) {
+  const auto launch = [](const std::map<std::string, std::string>& set) {
+    const Environment environment(set);
+    const Launch found = launched();
+    return std::pair{found.launcher, found.size};
+  };
+  using Found = std::pair<Launcher, int>;
+  const std::map<std::string, std::string> four{
+      {"RANK", "0"}, {"WORLD_SIZE", "4"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}};
+  auto within = four;
+  within["SLURM_STEP_NUM_TASKS"] = "2";
+  EXPECT_EQ(launch(four), (Found{Launcher::torchrun, 4}));
+  EXPECT_EQ(launch(within), (Found{Launcher::torchrun, 4}));
+  EXPECT_EQ(launch({{"TORCHELASTIC_RUN_ID", "x"}, {"WORLD_SIZE", "4"}, {"SLURM_STEP_NUM_TASKS", "2"}}),
+            (Found{Launcher::torchrun, 4}));
+  EXPECT_EQ(launch({{"SLURM_STEP_NUM_TASKS", "2"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}}),
+            (Found{Launcher::mpi, 2}));
+  EXPECT_EQ(launch({{"OMPI_COMM_WORLD_SIZE", "3"}}), (Found{Launcher::mpi, 3}));
+  EXPECT_EQ(launch({}), (Found{Launcher::none, 1}));
+}
+
 TEST(StoreRanks, WaitForOneThatComputesForLong) {
   const int port = test::free_port();
   std::array<float, 3> other{1, 2, 3};
@@ -47,6 +90,7 @@ TEST(StoreRanks, WaitForOneThatComputesForLong) {
     const auto ranks = join_store(variables(1, port), kPatience);
     std::this_thread::sleep_for(2 * kPatience);
     ranks->sum(other);
+    EXPECT_EQ(ranks->local_rank(), 1) << "by the names of the machines";
     ranks->finish();
   });
   const auto ranks = join_store(variables(0, port), kPatience);
@@ -54,6 +98,8 @@ TEST(StoreRanks, WaitForOneThatComputesForLong) {
   ranks->sum(values);
   ranks->finish();
   second.join();
+  EXPECT_EQ(ranks->local_rank(), 0);
+  EXPECT_EQ(ranks->local_size(), 2);
   EXPECT_EQ(values, (std::array<float, 3>{11, 22, 33}));
   EXPECT_EQ(other, values);
 }
