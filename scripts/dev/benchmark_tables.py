@@ -22,12 +22,18 @@ def read(folder):
     sets = {}
     for path in sorted(pathlib.Path(folder).glob("*_box*/*.json")):
         record = json.loads(path.read_text())
+        if record["score"]["version"] < 3:  # angles were measured otherwise (docs/refinements.md)
+            record["score"]["final"]["angular_error"]["median_deg"] = None
         sets.setdefault(record["data_set"], {})[record["mode"]] = record
     return sets
 
 
 def masked(part):
     return part["fsc_0.5_masked_A"]
+
+
+def degrees(value):
+    return "-" if value is None else f"{value:.1f}"
 
 
 def judged(record):
@@ -51,7 +57,7 @@ def cell(record):
         return text
     if mode != "plain" and denoised(record) and largest_lambda(record) > 0:
         text += f" ({masked(denoised(record)):.1f})"
-    text += f"; {final['angular_error']['median_deg']:.1f}; {final['half_map_fsc_0.143_A']:.1f}"
+    text += f"; {degrees(final['angular_error']['median_deg'])}; {final['half_map_fsc_0.143_A']:.1f}"
     return text + (" (hopeless)" if record["end"] == "hopeless" else "")
 
 
