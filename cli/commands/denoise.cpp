@@ -14,6 +14,7 @@
 #include "cli/signals.hpp"
 #include "cli/threads.hpp"
 #include "core/base/error.hpp"
+#include "core/base/output_path.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
 
@@ -23,6 +24,7 @@ namespace {
 int run(const Settings& settings) {
   const auto start = std::chrono::steady_clock::now();
   const std::string &input = settings.arguments[0], &output = settings.arguments[1];
+  refuse_input_as_output({input}, output);
   remove_temporary_files_on_signal({output});
   MrcHeader header;
   const Map map = read_finite_map(input, header);

@@ -10,6 +10,7 @@
 #include "cli/map_input.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/output_path.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/report/plot.hpp"
 
@@ -62,6 +63,9 @@ std::string plot(const std::vector<double>& curve, std::size_t box, double pixel
 }
 
 int run(const Settings& settings) {
+  std::vector<std::string> inputs = settings.arguments;
+  if (settings.has("mask")) inputs.push_back(settings.text("mask"));
+  refuse_input_as_output(inputs, settings.text("plot"));
   MrcHeader header_a, header_b, header_mask;
   Map a = read_finite_map(settings.arguments[0], header_a, true);
   Map b = read_finite_map(settings.arguments[1], header_b, true);

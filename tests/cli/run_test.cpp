@@ -353,6 +353,28 @@ TEST_F(RunTest, FscCommand) {
   EXPECT_NE(sizes.err.find("--pixel-size"), std::string::npos) << sizes.err;
 }
 
+TEST_F(RunTest, NoOutputTakesThePlaceOfAnInput) {
+  const std::vector<float> values(16 * 16 * 16, 1.f);
+  for (const char* name : {"a.mrc", "b.mrc", "mask.mrc"}) write_mrc_file(scratch / name, 16, 16, 16, values, 2);
+  std::filesystem::create_symlink("a.mrc", scratch / "link.mrc");
+  const std::string before = read_file(scratch / "a.mrc");
+  const std::vector<std::vector<std::string>> calls = {{"denoise", "a.mrc", "./a.mrc", "--weights", identity},
+                                                       {"denoise", "a.mrc", "link.mrc", "--weights", identity},
+                                                       {"fsc", "a.mrc", "b.mrc", "--plot", "a.mrc"},
+                                                       {"fsc", "b.mrc", "a.mrc", "--plot", "link.mrc"},
+                                                       {"fsc", "b.mrc", "b.mrc", "--mask", "a.mrc", "--plot", "a.mrc"}};
+  for (const auto& words : calls) {
+    Invocation invocation;
+    invocation.words = {cryored()};
+    invocation.words.insert(invocation.words.end(), words.begin(), words.end());
+    invocation.folder = scratch.path();
+    const Outcome outcome = run(invocation);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find("found the input a.mrc"), std::string::npos) << outcome.err;
+    EXPECT_EQ(read_file(scratch / "a.mrc"), before);
+  }
+}
+
 TEST_F(RunTest, WeightsCommand) {
   const Outcome good = run(std::vector<std::string>{cryored(), "weights", "verify", identity, "--json"});
   ASSERT_EQ(good.code, 0) << good.err;
