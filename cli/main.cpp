@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <iostream>
-#include <new>
 
 #include "cli/command.hpp"
 #include "cli/module.hpp"
+#include "cli/run_program.hpp"
 #include "core/base/error.hpp"
 
 namespace {
@@ -70,12 +69,6 @@ int dispatch(const std::vector<std::string>& words) {
                            near.empty() ? "see cryored --help" : "did you mean cryored " + near + "?"});
 }
 
-int fail(const std::string& message, int code) {
-  std::cout.flush();
-  std::cerr << "cryored: error: " << message << std::endl;
-  return code;
-}
-
 /// Where the caller has closed one of the three, the next file would get its number, and our words with it.
 void fill_standard_descriptors() {
   for (int fd = 0; fd < 3; ++fd)
@@ -86,19 +79,8 @@ void fill_standard_descriptors() {
 
 int main(int argc, char** argv) {
   fill_standard_descriptors();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit becomes an error of write(), not our end
-  try {
-    const int code = dispatch({argv + 1, argv + argc});
-    std::cout.flush();
-    if (!std::cout) return fail("standard output: cannot be written. Remedy: see whether its disk is full", 1);
-    // LibTorch's tear-down at exit takes time and brings nothing: all results are on disk.
-    if (any_module_loaded()) _exit(code);
-    return code;
-  } catch (const Error& error) {
-    return fail(error.what(), error.exit_code());
-  } catch (const std::bad_alloc&) {
-    return fail("out of memory. Remedy: free memory on this machine, or reconstruct fewer maps at once", 1);
-  } catch (const std::exception& error) {
-    return fail(std::string("internal fault: ") + error.what() + ". Remedy: please report this message", 1);
-  }
+  const int code = run_program("cryored", [&] { return dispatch({argv + 1, argv + argc}); });
+  // LibTorch's tear-down at exit takes time and brings nothing: all results are on disk.
+  if (any_module_loaded()) _exit(code);
+  return code;
 }

@@ -77,7 +77,7 @@ void note_program(const RelionJob& job) {
   std::vector<std::string> words;
   for (const std::string& word : relion_command(job, {})) words.push_back(without_folders(word));
   const Json json = {{"relion_refine_mpi_sha256", begun ? "" : sha256_file(relion)}, {"command", words}};
-  write_text_atomically(path, json.dump(1) + "\n");
+  write_text_atomically(path, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace

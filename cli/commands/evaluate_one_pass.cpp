@@ -218,7 +218,7 @@ int run(const Settings& settings) {
     }
   }
   if (json)
-    std::cout << out.dump(1) << "\n";
+    std::cout << out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   else if (maps > 1)
     std::cout << fmt::format("{} half-maps: mean change {:+.3f}, worst shell of all {:+.3f}\n", maps,
                              mean_change / static_cast<double>(maps), worst_change);

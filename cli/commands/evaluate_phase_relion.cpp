@@ -247,7 +247,8 @@ class Run {
                  {"particles", to_json(options_, settings_.arguments[0])},
                  {"variants", Json::parse(phase_relion_json(variants_))}};
     if (!known_.map.fsc.empty()) json["known_poses"] = Json::parse(score_json(known_.map));
-    write_text_atomically((out_ / "results.json").string(), json.dump(1) + "\n");
+    write_text_atomically((out_ / "results.json").string(),
+                          json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 
     ReportPage page(
         "RELION on processed particle images",

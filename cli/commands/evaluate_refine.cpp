@@ -170,7 +170,8 @@ int run(const Settings& settings) {
         if (labelled.result.other_hand)
           results.back()["score_other_hand"] = nlohmann::ordered_json::parse(score_json(*labelled.result.other_hand));
         cells.push_back(std::move(labelled));
-        write_text_atomically((out / "results.json").string(), results.dump(1) + "\n");
+        write_text_atomically((out / "results.json").string(),
+                              results.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
       }
       if (cells.empty()) continue;
       const ReportTable table = result_table(cells);

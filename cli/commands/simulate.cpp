@@ -70,7 +70,7 @@ int run(const Settings& settings) {
                                made ? fmt::format("{:.1f} s", seconds) : std::string("there already"))
                 << std::flush;
   }
-  if (json) std::cout << report.dump(1) << "\n";
+  if (json) std::cout << report.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   return 0;
 }
 

@@ -80,6 +80,31 @@ TEST(SimulateCommand, OddBoxesAreRefusedByAllThatTakeOne) {
   }
 }
 
+TEST(SimulateCommand, FoldersThatAreNotOursAreNoInternalFault) {
+  const ScratchFolder folder;
+  write_file(folder / "file", "");
+  std::filesystem::create_directory(folder / "shut");
+  std::filesystem::permissions(folder / "shut", std::filesystem::perms::owner_read);
+  for (const char* out : {"file/out", "shut/out"}) {
+    Invocation invocation;
+    invocation.words = words({"simulate", kStructure}, {"--out", folder / out, "--box", "48", "--count", "10"});
+    invocation.obey_permissions = true;
+    const Outcome outcome = run(invocation);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.err.find("internal fault"), std::string::npos) << outcome.err;
+    for (const std::string& part : {folder / out, std::string("Remedy: ")})
+      EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  }
+}
+
+TEST(SimulateCommand, TheReportOfAFolderOutsideUtf8IsWritten) {
+  const ScratchFolder folder;
+  const Outcome outcome = run(words({"simulate", kStructure}, {"--out", folder / "L\xe4ufe", "--box", "32",
+                                                               "--pixel-size", "4", "--count", "10", "--json"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out).size(), 1u);
+}
+
 TEST(PairsCommand, AKindThatDoesNotFitItsSourceIsNamed) {
   const ScratchFolder folder;
   const struct {
