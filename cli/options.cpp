@@ -100,7 +100,10 @@ void check_arguments(const CommandSpec& command, const Settings& settings) {
                            "call it as: " + usage + " [options]; a path with spaces must be quoted"});
 }
 
-void overlay_config(const std::vector<OptionSpec>& all, Settings& settings) {
+/// A command whose own options all come from the command line reads no file: what stands there is not for it.
+void overlay_config(const CommandSpec& command, const std::vector<OptionSpec>& all, Settings& settings) {
+  if (std::none_of(command.options.begin(), command.options.end(), [](const auto& own) { return own.persistent; }))
+    return;
   for (const auto& [level, path] : config_files(settings.surroundings)) {
     for (const auto& entry : read_config(path, settings.surroundings)) {
       const Source source{level, entry.file + ":" + std::to_string(entry.line)};
@@ -136,7 +139,7 @@ Settings parse_options(const CommandSpec& command, const std::vector<std::string
   const auto on_line = parse_words(command, words, settings);
   for (const auto& option : command.options)
     settings.values[option.name] = {option.default_value, {SourceLevel::built_in, "default"}};
-  overlay_config(all_persistent, settings);
+  overlay_config(command, all_persistent, settings);
   for (const auto& option : command.options) {
     if (!option.persistent) continue;
     const std::string variable = environment_name(option.name);

@@ -141,6 +141,13 @@ TEST_F(OptionsTest, OptionsThatAreNotPersistentComeFromTheCommandLineOnly) {
   EXPECT_NE(failure({"a.star"}).find("cryored.conf:1: unknown key"), std::string::npos);
 }
 
+TEST_F(OptionsTest, AProgramOfTheCommandLineReadsNoConfigFile) {
+  CommandSpec tool = example();
+  for (OptionSpec& option : tool.options) option.persistent = false;
+  write_file(folder_ / "cryored.conf", "lambda = 0.5\nnonsense\n");
+  EXPECT_FALSE(parse_options(tool, {"a.star"}, {}).has("lambda"));
+}
+
 TEST_F(OptionsTest, ConfigFileMayServeOtherCommands) {
   write_file(folder_ / "cryored.conf", "mask-of-another-command = m.mrc\n");
   EXPECT_NO_THROW(parse({"a.star"}));
