@@ -113,9 +113,10 @@ void overlay_config(const CommandSpec& command, const std::vector<OptionSpec>& a
         throw UsageError(Problem{source.text, "unknown key", entry.key, "the options that cryored config lists",
                                  near.empty() ? "remove the line" : "did you mean " + near + "?"});
       }
-      check_value(*option, entry.value, source);
-      const auto found = settings.values.find(entry.key);
-      if (found != settings.values.end()) found->second = {entry.value, source};
+      // Of the same name here, but perhaps for the command line only, or with other bounds.
+      const OptionSpec* own = find_option(command.options, entry.key);
+      check_value(own && own->persistent ? *own : *option, entry.value, source);
+      if (own && own->persistent) settings.values[entry.key] = {entry.value, source};
     }
   }
 }

@@ -330,7 +330,8 @@ Command daemon_command() {
   spec.arguments = "[--watch DIR...]";
   spec.maximum_arguments = 1000;
   spec.options = {
-      of_command_line({"daemon-name", OptionKind::text, "NAME", "default", "several daemons may live side by side"}),
+      {"daemon-name", OptionKind::text, "NAME", "default",
+       "which daemon, as cryored-reconstruct asks for it: several may live side by side; letters, digits, _ and -"},
       idle,
       of_command_line({"watch", OptionKind::flag, "", "no",
                        "watch the folders named after the options, and all below them, for requests of "

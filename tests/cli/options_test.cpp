@@ -141,6 +141,14 @@ TEST_F(OptionsTest, OptionsThatAreNotPersistentComeFromTheCommandLineOnly) {
   EXPECT_NE(failure({"a.star"}).find("cryored.conf:1: unknown key"), std::string::npos);
 }
 
+TEST_F(OptionsTest, ValuesForOtherCommandsDoNotReachOptionsOfTheCommandLine) {
+  // "json" is another command's persistent option here, and the example's own is not.
+  OptionSpec json{"json", OptionKind::flag, "", "no", "json of another command"};
+  write_file(folder_ / "cryored.conf", "json = yes\n");
+  EXPECT_FALSE(parse_options(example(), {"a.star"}, {json}).flag("json"));
+  EXPECT_TRUE(parse_options(example(), {"--json", "a.star"}, {json}).flag("json"));
+}
+
 TEST_F(OptionsTest, AProgramOfTheCommandLineReadsNoConfigFile) {
   CommandSpec tool = example();
   for (OptionSpec& option : tool.options) option.persistent = false;

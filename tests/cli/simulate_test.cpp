@@ -105,6 +105,18 @@ TEST(SimulateCommand, TheReportOfAFolderOutsideUtf8IsWritten) {
   EXPECT_EQ(nlohmann::json::parse(outcome.out).size(), 1u);
 }
 
+TEST(SimulateCommand, OptionsOfOtherCommandsInAConfigFileChangeNothing) {
+  const ScratchFolder folder;
+  write_file(folder / "cryored.conf", "pixel-size = 1.3\n");
+  Invocation invocation;
+  invocation.words =
+      words({"simulate", kStructure}, {"--out", folder / "out", "--box", "48", "--count", "10", "--json"});
+  invocation.folder = folder.path();
+  const Outcome outcome = run(invocation);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)[0]["options"]["pixel_size_A"], 2.5);
+}
+
 TEST(PairsCommand, AKindThatDoesNotFitItsSourceIsNamed) {
   const ScratchFolder folder;
   const struct {

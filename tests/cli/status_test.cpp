@@ -56,6 +56,18 @@ TEST(Status, ARuntimeFolderOpenToOthersIsRefused) {
   EXPECT_NE(outcome.err.find("mode 0755"), std::string::npos) << outcome.err;
 }
 
+TEST(Daemon, ItsNameMayComeFromWhereCallersTakeIt) {
+  const ScratchFolder scratch;
+  Invocation invocation = call(scratch, {"daemon", "--stop"});
+  invocation.folder = scratch.path();
+  write_file(scratch / "cryored.conf", "daemon-name = file\n");
+  EXPECT_NE(run(invocation).out.find("no daemon file-"), std::string::npos);
+  invocation.environment["CRYORED_DAEMON_NAME"] = "variable";
+  EXPECT_NE(run(invocation).out.find("no daemon variable-"), std::string::npos);
+  invocation.words.insert(invocation.words.end(), {"--daemon-name", "word"});
+  EXPECT_NE(run(invocation).out.find("no daemon word-"), std::string::npos);
+}
+
 TEST(Top, PrintsPlainTextWhereThereIsNoTerminal) {
   const ScratchFolder scratch;
   const Outcome outcome = run(call(scratch, {"top", "--count", "2", "--interval", "0.1"}));
