@@ -37,6 +37,18 @@ std::vector<std::string> names_of(const std::vector<OptionSpec>& options) {
               (near.empty() ? "see " : "did you mean --" + near + "? See ") + command.program + " --help"});
 }
 
+// "--plot --json": the value was forgotten. The word of another program's option may be a value.
+void refuse_option_as_value(const CommandSpec& command, const std::string& name, const std::string& value) {
+  if (value.rfind("--", 0) != 0) return;
+  const std::vector<std::string> names = names_of(command.options);
+  if (value != "--" && std::find(names.begin(), names.end(), value.substr(2, value.find('=') - 2)) == names.end())
+    return;
+  const OptionSpec& option = *find_option(command.options, name);
+  throw UsageError(Problem{command.program, "--" + name, "the option " + value + " where its value should stand",
+                           option.metavar,
+                           "--" + name + " needs a value; one that begins so is given as --" + name + "=" + value});
+}
+
 // What stands on the command line, by option name; positional words go to `settings`.
 std::map<std::string, std::string> parse_words(const CommandSpec& command, const std::vector<std::string>& words,
                                                Settings& settings) {
@@ -63,6 +75,7 @@ std::map<std::string, std::string> parse_words(const CommandSpec& command, const
         continue;
       }
       std::string name = item.string_key;
+      if (item.original_tokens.size() > 1) refuse_option_as_value(command, name, item.original_tokens.back());
       std::string value = item.value.empty() ? "yes" : item.value.front();
       if (!find_option(command.options, name) && name.rfind("no-", 0) == 0) {
         name.erase(0, 3);

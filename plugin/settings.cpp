@@ -39,7 +39,8 @@ Values take_words(const std::vector<OptionSpec>& options, const std::vector<std:
     } else if (!option && negated && negated->kind == OptionKind::flag && equals == word.npos) {
       put(*negated, "no");
     } else if (option && option->kind != OptionKind::flag) {
-      if (equals == word.npos && i + 1 == words.size())
+      // None of our values begins with dashes: such a word is the next option.
+      if (equals == word.npos && (i + 1 == words.size() || words[i + 1].rfind("--", 0) == 0))
         throw UsageError(Problem{"cryored-reconstruct", "--" + name, "no value", option->metavar + " after it",
                                  "see cryored-reconstruct --help"});
       put(*option, equals == word.npos ? words[++i] : word.substr(equals + 1));

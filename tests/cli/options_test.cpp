@@ -156,6 +156,25 @@ TEST_F(OptionsTest, AProgramOfTheCommandLineReadsNoConfigFile) {
   EXPECT_FALSE(parse_options(tool, {"a.star"}, {}).has("lambda"));
 }
 
+TEST_F(OptionsTest, AForgottenValueDoesNotTakeTheNextOption) {
+  CommandSpec spec = example();
+  spec.options.push_back({"plot", OptionKind::path, "FILE", "", "picture"});
+  const auto message = [&](const std::vector<std::string>& words) -> std::string {
+    try {
+      return parse_options(spec, words, {}).text("plot");
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+  };
+  for (const char* next : {"--json", "--no-json", "--lambda=1", "--"}) {
+    const std::string told = message({"a.star", "--plot", next});
+    EXPECT_NE(told.find("--plot needs a value"), std::string::npos) << told;
+  }
+  EXPECT_EQ(message({"a.star", "--plot", "--cpu"}), "--cpu") << "an option of another program";
+  EXPECT_EQ(message({"a.star", "--plot=--json"}), "--json");
+  EXPECT_EQ(message({"a.star", "--plot", "-1"}), "-1");
+}
+
 TEST_F(OptionsTest, ConfigFileMayServeOtherCommands) {
   write_file(folder_ / "cryored.conf", "mask-of-another-command = m.mrc\n");
   EXPECT_NO_THROW(parse({"a.star"}));

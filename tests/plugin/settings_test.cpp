@@ -63,6 +63,7 @@ TEST_F(PluginSettings, BadValuesNameTheirSource) {
   EXPECT_NE(message({"--connect-timeout", "soon", "a.star"}).find("--connect-timeout"), std::string::npos);
   EXPECT_NE(message({"--no-daemon", "--no-daemon"}).find("more than once"), std::string::npos);
   EXPECT_NE(message({"a.star", "--daemon-name"}).find("no value"), std::string::npos);
+  EXPECT_NE(message({"--daemon-name", "--lambda", "0.5", "a.star"}).find("no value"), std::string::npos);
   EXPECT_NE(message({"--no-daemon", "--via-files"}).find("both"), std::string::npos);
   cryored_test::write_file(config(), "\nheartbeat-timeout = 1\n");
   EXPECT_NE(message({"a.star"}).find(config() + ":2"), std::string::npos);
