@@ -44,9 +44,10 @@ StarFile phase_star(const ParticleSet& set, const OutputStarOptions& options) {
   remove_corrected(*table, options.ctf);
   if (optics) {
     remove_corrected(*optics, options.ctf);
-    if (options.ctf == CtfState::corrected) {
-      if (!optics->has("rlnCtfDataAreCtfCorrected")) optics->add_column("rlnCtfDataAreCtfCorrected", "1");
-      for (std::size_t row = 0; row < optics->rows(); ++row) optics->set(row, "rlnCtfDataAreCtfCorrected", "1");
+    if (options.ctf != CtfState::as_before) {
+      const char* flag = options.ctf == CtfState::corrected ? "rlnCtfDataAreCtfCorrected" : "rlnCtfDataArePhaseFlipped";
+      if (!optics->has(flag)) optics->add_column(flag, "1");
+      for (std::size_t row = 0; row < optics->rows(); ++row) optics->set(row, flag, "1");
     }
     if (!optics->has("rlnImageSize")) {
       optics->add_column("rlnImageSize", "0");

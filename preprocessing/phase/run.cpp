@@ -11,6 +11,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
+#include "core/base/output_path.hpp"
 #include "preprocessing/phase/normalise.hpp"
 #include "preprocessing/phase/output_star.hpp"
 #include "preprocessing/phase/plan.hpp"
@@ -32,6 +33,7 @@ class PhaseRun {
       : options_(options), method_(method), work_((fs::path(options.output) / ".cryored_phase").string()) {}
 
   PhaseRunResult run() {
+    refuse_input_as_output({options_.input}, star_path());  // before anything of ours lies beside it
     std::error_code error;
     fs::create_directories(work_, error);
     if (error)
@@ -108,7 +110,7 @@ class PhaseRun {
   // Rank 0: reads the input, looks for what an earlier run left, and makes the unfinished stacks.
   void prepare() {
     read_particles();
-    refuse_input_as_output();
+    refuse_stacks_as_output();
     clear_relion_marks(options_.output);
     if (fs::exists(plan_path()) && !options_.fresh) {
       const Json found = found_plan();
@@ -130,16 +132,13 @@ class PhaseRun {
     write_text_atomically(plan_path(), plan_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 
-  void refuse_input_as_output() const {
-    std::vector<std::string> inputs = set_->stacks(), outputs = result_.stacks;
+  std::string star_path() const { return (fs::path(options_.output) / "particles.star").string(); }
+
+  void refuse_stacks_as_output() const {
+    std::vector<std::string> inputs = set_->stacks();
     inputs.push_back(options_.input);
-    outputs.push_back((fs::path(options_.output) / "particles.star").string());
-    std::error_code ignored;
-    for (const std::string& output : outputs)
-      for (const std::string& input : inputs)
-        if (fs::equivalent(input, output, ignored))
-          throw UsageError(Problem{"--o " + options_.output, "", "an output that is the input " + input,
-                                   "a folder of its own", "choose another --o"});
+    for (const std::string& stack : result_.stacks) refuse_input_as_output(inputs, stack);
+    refuse_input_as_output(inputs, star_path());
   }
 
   bool stack_published(std::size_t g) const {
@@ -337,7 +336,7 @@ class PhaseRun {
       fs::remove(skipped);
     const StarFile out = phase_star(*set_, star);
     result_.particles = total_ - star.skipped.size();
-    result_.star = (fs::path(options_.output) / "particles.star").string();
+    result_.star = star_path();
     write_star(result_.star, out);
     write_output_nodes(options_.output, result_.star);
     std::error_code ignored;

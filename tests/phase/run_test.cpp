@@ -225,6 +225,33 @@ TEST_F(PhaseRunTest, InputIsNeverOverwritten) {
   EXPECT_EQ(read_file(o.input), before);
 }
 
+TEST_F(PhaseRunTest, InputIsRefusedBeforeAnythingIsWrittenBesideIt) {
+  std::filesystem::create_directory(folder_ / "own");
+  std::filesystem::copy_file(star_, folder_ / "own/particles.star");
+  PhaseRunOptions o = options("own");
+  o.input = folder_ / "own/particles.star";
+  EXPECT_THROW(wiener(o), UsageError);
+  EXPECT_FALSE(exists(folder_ / "own/.cryored_phase"));
+  EXPECT_FALSE(exists(folder_ / "own/RELION_JOB_EXIT_FAILURE"));
+}
+
+TEST_F(PhaseRunTest, FlippedImagesAreMarkedAndNotTakenAgain) {
+  PhaseRunOptions o = options("flipped");
+  o.ctf = CtfState::flipped;
+  o.input = run_phase(o, *make_flip(1)).star;
+  const StarFile star = read_star(o.input);
+  EXPECT_EQ(star.require("optics").text(0, "rlnCtfDataArePhaseFlipped"), "1");
+  EXPECT_EQ(star.require("optics").text(1, "rlnCtfDataArePhaseFlipped"), "1");
+  EXPECT_FALSE(star.require("optics").has("rlnCtfDataAreCtfCorrected"));
+  o.output = folder_ / "again";
+  try {
+    run_phase(o, *make_flip(1));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("already phase-flipped"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(PhaseRunTest, UnwritableOutputIsAnError) {
   write_file(folder_ / "file", "");
   PhaseRunOptions o = options("file/out");
