@@ -46,6 +46,28 @@ bool valid_device(const std::string& text) {
   return text.rfind("cuda:", 0) == 0 && parse_integer(text.substr(5), index) && index >= 0 && index < 128;
 }
 
+bool valid_size(const std::string& text) {
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(stop, text.data() + text.size());
+  const double scale = unit.empty()  ? 1
+                       : unit == "K" ? 1024.0
+                       : unit == "M" ? 1048576.0
+                       : unit == "G" ? 1073741824.0
+                                     : 0;
+  return error == std::errc() && value * scale >= 1 && value * scale <= 1e18;
+}
+
+bool valid_indices(const std::string& text) {
+  for (std::size_t at = 0;;) {
+    const std::size_t comma = text.find(',', at);
+    long index = -1;
+    if (!parse_integer(text.substr(at, comma - at), index) || index < 0 || index > 127) return false;
+    if (comma == std::string::npos) return true;
+    at = comma + 1;
+  }
+}
+
 std::string join(const std::vector<std::string>& words, const std::string& separator) {
   std::string all;
   for (const auto& word : words) all += (all.empty() ? "" : separator) + word;
@@ -78,6 +100,10 @@ std::string allowed_values(const OptionSpec& option) {
       return "two resolutions in A, the coarse one first, as 10:4.5";
     case OptionKind::device:
       return "auto, cpu, cuda or cuda:N";
+    case OptionKind::size:
+      return "a size as 800M or 12G";
+    case OptionKind::indices:
+      return "numbers with commas between, as 0,1";
     case OptionKind::text:
     case OptionKind::path:
       return "text that is not empty";
@@ -124,6 +150,12 @@ void check_value(const OptionSpec& option, const std::string& value, const Sourc
       break;
     case OptionKind::device:
       good = valid_device(value);
+      break;
+    case OptionKind::size:
+      good = valid_size(value);
+      break;
+    case OptionKind::indices:
+      good = valid_indices(value);
       break;
     case OptionKind::text:
     case OptionKind::path:

@@ -23,6 +23,8 @@ enum class OptionKind {
   choice,   ///< one of `choices`
   range,    ///< two resolutions in A, coarse first: "10:4.5"
   device,   ///< auto, cpu, cuda or cuda:N
+  size,     ///< bytes, or with K, M or G behind powers of 1024: "12G"
+  indices,  ///< whole numbers from 0 to 127 with commas between: "0,1"
 };
 
 struct OptionSpec {

@@ -352,14 +352,14 @@ Command daemon_command() {
                        "with --stop: every daemon of this name, of other installations, Slurm jobs and sets of GPUs "
                        "too"}),
       device_option(),
-      {"gpus", OptionKind::text, "LIST", "",
+      {"gpus", OptionKind::indices, "LIST", "",
        "GPUs to use, as 0,1, numbered as the driver shows them to this process "
        "(CUDA_VISIBLE_DEVICES); without it all"},
-      {"memory-limit", OptionKind::text, "SIZE", "",
+      {"memory-limit", OptionKind::size, "SIZE", "",
        "main memory for all that is computed at once, as 12G: a request that does not fit waits, or computes in "
        "smaller "
        "blocks where it never would; without it no limit"},
-      {"gpu-memory-limit", OptionKind::text, "SIZE", "",
+      {"gpu-memory-limit", OptionKind::size, "SIZE", "",
        "memory for the denoiser on each GPU; without it what is free"},
       daemon_threads_option(),
       port,

@@ -28,6 +28,8 @@ CommandSpec example() {
                   {"prior", OptionKind::choice, "NAME", "cw-red", "prior", {"gaussian", "red", "cw-red"}},
                   {"confidence-range", OptionKind::range, "LOW:HIGH", "10:4.5", "range"},
                   {"device", OptionKind::device, "DEVICE", "auto", "device"},
+                  {"memory-limit", OptionKind::size, "SIZE", "", "memory"},
+                  {"gpus", OptionKind::indices, "LIST", "", "GPUs"},
                   {"skip-gridding", OptionKind::flag, "", "no", "skip"}};
   spec.options.push_back({"json", OptionKind::flag, "", "no", "json"});
   spec.options.back().persistent = false;
@@ -210,12 +212,27 @@ TEST_F(OptionsTest, BadValuesOnTheCommandLine) {
                                                   {"--device", "cuda:-1", "a.star"},
                                                   {"--confidence-range", "4.5:10", "a.star"},
                                                   {"--confidence-range", "10", "a.star"},
-                                                  {"--confidence-range", "10:0", "a.star"}};
+                                                  {"--confidence-range", "10:0", "a.star"},
+                                                  {"--memory-limit", "12 G", "a.star"},
+                                                  {"--memory-limit", "12T", "a.star"},
+                                                  {"--memory-limit", "0", "a.star"},
+                                                  {"--memory-limit", "nan", "a.star"},
+                                                  {"--memory-limit", "-1G", "a.star"},
+                                                  {"--gpus", "0,", "a.star"},
+                                                  {"--gpus", "0 1", "a.star"},
+                                                  {"--gpus", "-1", "a.star"},
+                                                  {"--gpus", "128", "a.star"}};
   for (const auto& words : bad) {
     const std::string message = failure(words);
     EXPECT_NE(message.find("command line: " + words[0]), std::string::npos) << words[1] << ": " << message;
     EXPECT_NE(message.find("allowed: "), std::string::npos) << message;
   }
+}
+
+TEST_F(OptionsTest, SizesAndListsOfGpusAreReadAsWritten) {
+  for (const char* size : {"1", "800M", "1.5G", "4096K"})
+    EXPECT_EQ(parse({"--memory-limit", size, "a.star"}).text("memory-limit"), size);
+  for (const char* list : {"0", "0,1", "3,127"}) EXPECT_EQ(parse({"--gpus", list, "a.star"}).text("gpus"), list);
 }
 
 TEST_F(OptionsTest, MisuseIsExplained) {

@@ -68,6 +68,23 @@ TEST(Daemon, ItsNameMayComeFromWhereCallersTakeIt) {
   EXPECT_NE(run(invocation).out.find("no daemon word-"), std::string::npos);
 }
 
+TEST(Daemon, LimitsThatCannotBeReadAreMisuseAndNameTheirSource) {
+  const ScratchFolder scratch;
+  Invocation invocation = call(scratch, {"daemon", "--stop"});
+  invocation.environment["CRYORED_MEMORY_LIMIT"] = "12 GB";
+  const Outcome variable = run(invocation);
+  EXPECT_EQ(variable.code, 2);
+  EXPECT_NE(variable.err.find("environment variable CRYORED_MEMORY_LIMIT: memory-limit: found 12 GB; allowed: a size"),
+            std::string::npos)
+      << variable.err;
+  write_file(scratch / "cryored.conf", "gpus = 0;1\n");
+  invocation = call(scratch, {"reconstruct", "a.star"});
+  invocation.folder = scratch.path();
+  const Outcome file = run(invocation);
+  EXPECT_EQ(file.code, 2);
+  EXPECT_NE(file.err.find("cryored.conf:1: gpus: found 0;1"), std::string::npos) << file.err;
+}
+
 TEST(Top, PrintsPlainTextWhereThereIsNoTerminal) {
   const ScratchFolder scratch;
   const Outcome outcome = run(call(scratch, {"top", "--count", "2", "--interval", "0.1"}));
