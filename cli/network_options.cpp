@@ -17,14 +17,14 @@ DenoiserOptions denoiser_options(const Settings& settings, int threads) {
 
 namespace {
 
-/// What find_weights() and find_denoisers() are asked for.
+/// What find_denoisers() is asked for.
 struct WeightsRequest {
   std::string request, variable;
 };
 
 WeightsRequest weights_request(const Settings& settings) {
   const Surroundings& around = settings.surroundings;
-  // The variable may also name a folder, which find_weights() looks through.
+  // The variable may also name a folder, which find_denoisers() looks through.
   const bool by_variable = settings.source("weights").level == SourceLevel::environment;
   const std::string request = by_variable ? "" : settings.text("weights");
   const std::string variable = around.variable("CRYORED_WEIGHTS");
@@ -36,11 +36,6 @@ WeightsRequest weights_request(const Settings& settings) {
 }
 
 }  // namespace
-
-std::string weights_in_force(const Settings& settings) {
-  const auto [request, variable] = weights_request(settings);
-  return is_builtin(request) ? request : find_weights(request, variable);
-}
 
 std::vector<WeightsInfo> denoisers_in_force(const Settings& settings) {
   const auto [request, variable] = weights_request(settings);

@@ -31,7 +31,8 @@ int run(const Settings& settings) {
   const double pixel_size = input_pixel_size(settings, header, input);
   const int threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : usable_processors();
   set_threads(threads);
-  LazyDenoiser denoiser(weights_in_force(settings), denoiser_options(settings, threads));
+  // A single map states no resolution to choose by: the coarsest, as for a refinement that begins.
+  LazyDenoiser denoiser(denoisers_in_force(settings).front().path, denoiser_options(settings, threads));
   ResampleBoxes boxes;
   const Map out = denoise_map(denoiser, map, pixel_size, boxes);
   write_mrc(output, out, pixel_size, MrcMode::float32, false, header.placement);
@@ -62,6 +63,10 @@ int run(const Settings& settings) {
 }  // namespace
 
 Command denoise_command() {
+  OptionSpec weights = weights_option();
+  weights.help =
+      "weights of the network; without it the coarsest of the denoisers of this installation, or of the folder that "
+      "CRYORED_WEIGHTS names, whatever the map's resolution";
   CommandSpec spec;
   spec.program = "cryored denoise";
   spec.arguments = "IN.mrc OUT.mrc";
@@ -69,13 +74,12 @@ Command denoise_command() {
   spec.details =
       "Resamples the map to the network's voxel size in Fourier space, runs the network once, and adds what it changed "
       "to the map; detail beyond the network's voxel size passes unchanged. The network is trained on unfiltered, "
-      "unsharpened half-maps of a refinement. Without --weights it is denoiser-2.5A, whatever the map's resolution; "
-      "for maps better than 7.5 A name denoiser-1.5A.";
+      "unsharpened half-maps of a refinement. For maps better than 7.5 A name denoiser-1.5A: --weights denoiser-1.5A.";
   spec.minimum_arguments = spec.maximum_arguments = 2;
   spec.options = {pixel_size_option("the one in the header of the map"),
                   device_option(),
                   precision_option(),
-                  weights_option(),
+                  weights,
                   threads_option(),
                   json_option("print what was done as JSON")};
   return {"denoise", spec, run};

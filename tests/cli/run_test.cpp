@@ -291,6 +291,21 @@ TEST_F(RunTest, DenoiseWithTheIdentityReturnsTheMap) {
   EXPECT_NEAR(json["network"]["voxel_size_A"], 3.0, 0.003);
 }
 
+TEST_F(RunTest, DenoiseTakesTheCoarsestOfAFolderOfWeights) {
+  const std::string folder = CRYORED_TEST_CHOICE_OF_WEIGHTS;
+  write_mrc_file(scratch / "map.mrc", 32, 32, 32, std::vector<float>(32 * 32 * 32, 1.f), 3);
+  Invocation invocation;
+  invocation.words = {cryored(), "denoise", scratch / "map.mrc", scratch / "out.mrc", "--device", "cpu", "--json"};
+  invocation.environment["CRYORED_WEIGHTS"] = folder;
+  const Outcome outcome = run(invocation);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Json::parse(outcome.out)["weights"]["path"], folder + "/denoiser-5.0A.crw");
+  invocation.environment["CRYORED_WEIGHTS"] = identity;
+  const Outcome named = run(invocation);
+  ASSERT_EQ(named.code, 0) << named.err;
+  EXPECT_EQ(Json::parse(named.out)["weights"]["path"], identity);
+}
+
 TEST_F(RunTest, DenoiseBadInput) {
   files.write();
   reconstruct({"--prior", "gaussian"});
