@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "cli/denoise_library.hpp"
 #include "cli/installation.hpp"
+#include "cli/plugin_words.hpp"
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
@@ -76,13 +78,23 @@ Finding check_variable() {
   if (!value || !*value)
     return {FindingLevel::problem, "variable",
             std::string(relion_variable) + " is not set: RELION would run its own program", remedy};
-  const std::string program = find_on_path(first_shell_word(value));
+  std::vector<std::string> words = shell_words(value);
+  const std::string program = words.empty() ? "" : find_on_path(words[0]);
   if (program.empty())
     return {FindingLevel::problem, "variable", std::string(relion_variable) + " names no program: " + value, remedy};
   std::error_code error;
   if (fs::canonical(program, error) != fs::canonical(plugin_path(), error))
     return {FindingLevel::note, "variable", std::string(relion_variable) + " names another program: " + program,
             "nothing, if that is meant; else " + remedy};
+  words.erase(words.begin());
+  // What the shell would replace or act upon is not to be judged from here.
+  const bool plain = std::strpbrk(value, "$`;&|<>()*?[#~\n") == nullptr;
+  try {
+    if (plain) check_plugin_words(words);
+  } catch (const Error& wrong) {
+    return {FindingLevel::problem, "variable", std::string(relion_variable) + "=" + value + ": " + wrong.what(),
+            "set it again, to words that cryored-reconstruct --help lists"};
+  }
   return {FindingLevel::good, "variable", std::string(relion_variable) + "=" + value, ""};
 }
 
@@ -165,30 +177,34 @@ Finding check_folder() {
 
 }  // namespace
 
-std::string first_shell_word(const std::string& text) {
-  std::string word;
+std::vector<std::string> shell_words(const std::string& text) {
+  std::vector<std::string> words;
   char quote = 0;
-  std::size_t i = text.find_first_not_of(" \t");
-  for (; i < text.size() && i != std::string::npos; ++i) {
+  bool inside = false;  // of a word: '' is one, too
+  const auto put = [&](char c) {
+    if (!inside) words.emplace_back();
+    inside = true;
+    if (c) words.back() += c;
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote) {
       if (c == quote)
         quote = 0;
-      else if (c == '\\' && quote == '"' && i + 1 < text.size())
-        word += text[++i];
       else
-        word += c;
+        put(c == '\\' && quote == '"' && i + 1 < text.size() ? text[++i] : c);
     } else if (c == '\'' || c == '"') {
       quote = c;
+      put(0);
     } else if (c == '\\' && i + 1 < text.size()) {
-      word += text[++i];
+      put(text[++i]);
     } else if (c == ' ' || c == '\t') {
-      break;
+      inside = false;
     } else {
-      word += c;
+      put(c);
     }
   }
-  return word;
+  return words;
 }
 
 std::vector<Finding> examine_machine(const std::string& device, const std::string& weights) {

@@ -19,7 +19,7 @@ struct Finding {
 /// `device` and `weights` are the options in force.
 std::vector<Finding> examine_machine(const std::string& device, const std::string& weights);
 
-/// First word of the value of RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE, quotes undone as the shell does.
-std::string first_shell_word(const std::string& text);
+/// Words of the value of RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE, quotes undone as the shell does.
+std::vector<std::string> shell_words(const std::string& text);
 
 }  // namespace cryored

@@ -4,6 +4,7 @@
 
 #include "cli/command.hpp"
 #include "cli/installation.hpp"
+#include "cli/plugin_words.hpp"
 
 namespace cryored {
 namespace {
@@ -26,6 +27,7 @@ std::string quote(const std::string& text) {
 }
 
 int run(const Settings& settings) {
+  check_plugin_words(settings.arguments);
   // RELION puts the variable's text before the STAR file in a line for the shell: a folder
   // with spaces needs quotes inside the value too, and options may follow the path.
   std::string value = quote(plugin_path());
@@ -65,7 +67,7 @@ Command env_command() {
       "  eval \"$(cryored env)\"                  # sh, bash, zsh\n"
       "  eval `cryored env --csh`               # csh, tcsh\n"
       "  eval \"$(cryored env -- --lambda 0.5)\"  # with options for every call\n\n"
-      "Words after -- become options of every call that RELION makes.";
+      "Words after -- become options of every call that RELION makes; they are checked here.";
   spec.maximum_arguments = 100;
   spec.options = {csh};
   return {"env", spec, run};

@@ -142,6 +142,20 @@ TEST_F(DoctorTest, ChecksTheMachine) {
   EXPECT_NE(by_subject["RELION"]["text"].get<std::string>().find("3.1.3"), std::string::npos);
   EXPECT_EQ(scratch.names(), Words{"bin"}) << "the probe of the folder leaves nothing";
 
+  for (const char* words : {"--lamda 0.5", "--lambda 1.5", "\"--prior\" 'bayes'", "job.star", "--help", "--lambda"}) {
+    invocation.environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = "'" + plugin() + "' " + words;
+    const Outcome wrong = run(invocation);
+    EXPECT_EQ(wrong.code, 1) << words;
+    for (const auto& finding : Json::parse(wrong.out))
+      if (finding["subject"] == "variable") {
+        EXPECT_EQ(finding["level"], "problem") << finding;
+      }
+  }
+  for (const char* words : {"--daemon-name a_b --no-lambda-is-for-the-shell $OPTIONS", "--no-daemon --prior red"}) {
+    invocation.environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = plugin() + " " + words;
+    EXPECT_EQ(run(invocation).code, 0) << words;
+  }
+
   invocation.environment.erase("RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE");
   const Outcome unset = run(invocation);
   EXPECT_EQ(unset.code, 1);
@@ -157,6 +171,22 @@ TEST_F(DoctorTest, EnvPrintsALineThatShellsTake) {
             "setenv RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE " + plugin() + ";\n");
   EXPECT_NE(run(Words{cryored(), "env"}).out.find("mpirun -x RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"),
             std::string::npos);
+}
+
+TEST_F(DoctorTest, EnvChecksItsWords) {
+  const std::pair<Words, const char*> wrong[] = {{{"--lamda", "0.5"}, "did you mean --lambda?"},
+                                                 {{"--lambda", "1.5"}, "a number from 0 to 1"},
+                                                 {{"job.star"}, "(job.star, STAR)"},
+                                                 {{"--help"}, "no map is made"}};
+  for (const auto& [given, part] : wrong) {
+    Words words{cryored(), "env", "--"};
+    words.insert(words.end(), given.begin(), given.end());
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 2) << part;
+    EXPECT_EQ(outcome.out, "") << "for eval";
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  }
+  EXPECT_EQ(run(Words{cryored(), "env", "--", "--daemon-name", "mine", "--via-files", "--prior", "red"}).code, 0);
 }
 
 TEST_F(DoctorTest, EnvSurvivesAFolderWithSpaces) {

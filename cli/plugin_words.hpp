@@ -1,0 +1,13 @@
+#pragma once
+// The words behind cryored-reconstruct in RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE.
+
+#include <string>
+#include <vector>
+
+namespace cryored {
+
+/// Throws UsageError for words that would end every call that RELION makes, as cryored-reconstruct itself would say it;
+/// also for --help, which makes no map.
+void check_plugin_words(std::vector<std::string> words);
+
+}  // namespace cryored
