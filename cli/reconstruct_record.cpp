@@ -44,6 +44,7 @@ Json resolution_entry(const ResolutionFigures& figures) {
 }
 
 std::string prior_text(const ReconstructRun& run) {
+  if (run.intent.options.lambda) return "RED, confidence fixed";  // no rule chose --lambda
   const std::string &prior = run.settings.text("prior"), &confidence = run.settings.text("confidence");
   if (prior == "auto" && confidence.empty()) return run.intent.options.per_shell ? "per-shell" : "cw-red";
   return (prior == "auto" ? "RED" : prior) + (confidence.empty() ? "" : ", confidence " + confidence);

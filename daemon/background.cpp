@@ -123,7 +123,7 @@ int start_in_background(const std::string& program, const std::vector<std::strin
   close(report[0]);
   if (text.size() < 2)
     throw SystemError(Problem{"start of the daemon", "", "it ended without a word", "",
-                              "run cryored daemon --foreground to see why"});
+                              "run cryored daemon without --background to see why"});
   (text[0] == 'g' ? std::cout : std::cerr) << text.substr(2) << std::endl;
   return text[1] - '0';
 }

@@ -17,7 +17,8 @@ namespace {
 
 // CRYORED_... variables that are no option: most likely misspelt, so they are named.
 std::vector<std::string> unknown_variables() {
-  std::vector<std::string> known{"CRYORED_CONFIG", "CRYORED_LOCAL_RANKS"};
+  std::vector<std::string> known{"CRYORED_CONFIG", "CRYORED_CUDA_LIBRARY", "CRYORED_LOCAL_RANKS", "CRYORED_RUNTIME_DIR",
+                                 "CRYORED_SIMD"};
   for (const auto& option : persistent_options()) known.push_back(environment_name(option.name));
   std::vector<std::string> unknown;
   for (char** entry = environ; *entry; ++entry) {

@@ -76,6 +76,8 @@ MrcHeader parse_mrc_header(const unsigned char* bytes, std::uint64_t file_size, 
     throw InputError(Problem{path, "file size", std::to_string(file_size) + " bytes",
                              "at least the 1024 bytes of an MRC header",
                              "the file is truncated or not MRC: write it again"});
+  if (bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8)
+    throw InputError(Problem{path, "", "a gzipped file", "an MRC file as it is", "gunzip it first"});
   MrcHeader header;
   header.swapped = swapped_order(bytes);
   const RawHeader raw{bytes, header.swapped};

@@ -210,7 +210,10 @@ TEST_F(DoctorTest, ConfigShowsValuesAndSources) {
   invocation.words = {cryored(), "config", "--lambda", "0.5", "--json"};
   invocation.folder = scratch.path();
   write_file(scratch / "cryored.conf", "prior = red\n");
-  invocation.environment = {{"CRYORED_THREADS", "3"}, {"CRYORED_LAMDA", "1"}};
+  invocation.environment = {{"CRYORED_THREADS", "3"},
+                            {"CRYORED_LAMDA", "1"},
+                            {"CRYORED_SIMD", "avx2"},
+                            {"CRYORED_RUNTIME_DIR", scratch / "run"}};
   const Outcome outcome = run(invocation);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = Json::parse(outcome.out);

@@ -204,6 +204,15 @@ TEST_F(RunTest, LambdaZeroIsTheGaussianMapAndLoadsNoNetwork) {
   EXPECT_LT(relative_difference(read_mrc_data(files.result()), gaussian), 1e-6);
 }
 
+TEST_F(RunTest, ALambdaThatIsGivenIsToldAsFixed) {
+  files.write();
+  for (const char* prior : {"auto", "cw-red"}) {
+    const Outcome outcome = reconstruct({"--weights", identity, "--lambda", "1", "--prior", prior});
+    EXPECT_NE(outcome.out.find(", RED, confidence fixed, lambda 1.000, "), std::string::npos) << outcome.out;
+    EXPECT_EQ(record()["denoiser"]["confidence"], "fixed");
+  }
+}
+
 TEST_F(RunTest, TheDenoiserChangesTheMapAndTheIdentityDoesNotChangeItMuch) {
   files.write();
   reconstruct({"--prior", "gaussian"});

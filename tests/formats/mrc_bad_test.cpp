@@ -60,6 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadHeader{"axes_permuted", [](RawMrc& r) { r.set(16, 3).set(18, 1); }, {"mapc mapr maps", "3 2 1", "1 2 3"}}),
     [](const auto& one) { return one.param.name; });
 
+TEST(MrcBadFile, AGzippedFileIsToldAsSuch) {
+  const TempFolder folder;
+  const std::string path = folder / "map.mrc.gz";
+  write_bytes(path, "\x1f\x8b\x08" + std::string(2000, 'z'));
+  expect_parts(message_of<InputError>([&] { read_mrc_header(path); }), {path, "gzipped", "gunzip it first"});
+}
+
 TEST(MrcBadFile, TruncatedAnywhere) {
   const TempFolder folder;
   const std::string whole = good().bytes();
