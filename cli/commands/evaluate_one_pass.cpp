@@ -13,6 +13,7 @@
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/denoiser_choice.hpp"
+#include "cli/map_input.hpp"
 #include "cli/network_options.hpp"
 #include "cli/run_program.hpp"
 #include "cli/threads.hpp"
@@ -59,6 +60,26 @@ HalfMap read_half_map(const std::string& star, std::optional<double> pixel_size)
   half.decision = decide(half.request, options);
   half.map = unregularised_map(half.request, open_arrays(half.request));
   return half;
+}
+
+/// Of a half-map to be compared with a truth: what the user says, else what the job's files say, which the truth's
+/// header must not contradict, else that header.
+std::optional<double> pixel_size_for(const std::string& star, const std::string& truth, double in_truth,
+                                     std::optional<double> given) {
+  if (given) return given;
+  std::optional<double> of_job;
+  std::string from;
+  try {
+    of_job = find_pixel_size(read_request_beside(star), &from);
+  } catch (const InputError&) {
+    // No file of the job tells.
+  }
+  if (of_job && in_truth > 0 && std::abs(in_truth - *of_job) > 1e-3 * *of_job)
+    throw InputError(Problem{truth, "MRC header cella (words 11-13) divided by mx (pixel size)",
+                             fmt::format("{:g} A", in_truth), fmt::format("{:g} A, as {} says", *of_job, from),
+                             "give the truth of this data set, or --pixel-size"});
+  if (!of_job && in_truth > 0) return in_truth;
+  return of_job;
 }
 
 /// The unregularised map of the other half, as the denoiser sees it.
@@ -202,11 +223,11 @@ int run(const Settings& settings) {
   for (const Group& group : groups_of(settings)) {
     MrcHeader header;
     Map truth;
-    if (!group.truth.empty()) truth = read_mrc(group.truth, &header);
+    if (!group.truth.empty()) truth = read_finite_map(group.truth, header);
     const bool with_truth = !group.truth.empty();
     for (const std::string& star : group.stars) {
-      std::optional<double> given = pixel_size;
-      if (!given && with_truth && header.pixel_size > 0) given = header.pixel_size;
+      const std::optional<double> given =
+          with_truth ? pixel_size_for(star, group.truth, header.pixel_size, pixel_size) : pixel_size;
       const OnePass r = measure(star, with_truth ? &truth : nullptr, given, denoisers);
       mean_change += r.mean_change;
       worst_change = std::min(worst_change, r.worst_change);
@@ -248,7 +269,7 @@ Command evaluate_one_pass_command() {
   spec.options = {tool_option("truth", path, "MAP", "",
                               "true map of the STAR files: same box, frame and pixel size; without it the other half"),
                   tool_option("refinements", path, "DIR", "", "output folder of cryored evaluate refine"),
-                  pixel_size_option("that of the truth, else the one in STAR or in the job's files beside it"),
+                  pixel_size_option("the one in STAR or in the job's files beside it, else that of the truth"),
                   weights_option(),
                   device_option(),
                   precision_option(),

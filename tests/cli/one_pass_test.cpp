@@ -60,6 +60,25 @@ TEST_F(OnePassCommand, StatesHowTheOutputOughtToBeScaled) {
   }
 }
 
+TEST_F(OnePassCommand, ATruthOfAnotherScaleOrWithNaNIsRefused) {
+  files.pixel_size = 2.5;
+  files.write();
+  ASSERT_EQ(run(call({"--prior", "gaussian"})).code, 0);
+  auto truth = read_mrc_data(files.result());
+  write_mrc_file(scratch / "truth.mrc", files.box, files.box, files.box, truth, 3);
+  files.write();
+  const Outcome other = one_pass({"--truth", scratch / "truth.mrc"});
+  EXPECT_EQ(other.code, 1);
+  for (const char* part : {"truth.mrc", "found 3 A", "2.5 A", "--pixel-size"})
+    EXPECT_NE(other.err.find(part), std::string::npos) << other.err;
+  EXPECT_EQ(one_pass({"--truth", scratch / "truth.mrc", "--pixel-size", "2.5"}).code, 0);
+  truth[7] = std::nanf("");
+  write_mrc_file(scratch / "truth.mrc", files.box, files.box, files.box, truth, 2.5);
+  const Outcome bad = one_pass({"--truth", scratch / "truth.mrc"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_NE(bad.err.find("voxel (7, 0, 0)"), std::string::npos) << bad.err;
+}
+
 TEST_F(OnePassCommand, WithoutATruthComparesWithTheOtherHalf) {
   files.padding = 2;
   files.write();
