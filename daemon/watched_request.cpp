@@ -29,7 +29,7 @@ WatchedRequest::~WatchedRequest() = default;
 
 bool WatchedRequest::has_news() const { return mailbox_ && mailbox_->ended(); }
 
-void WatchedRequest::note(const std::string& event, Json fields) {
+void WatchedRequest::note(const std::string& event, const Json& fields) {
   if (!context_.log) return;
   Json all{{"file", path_}};
   if (request_) all["nonce"] = request_->nonce, all["generation"] = generation_;

@@ -63,7 +63,7 @@ class WatchedRequest {
   bool write_answer(double now);
   void beat(const std::string& state, const std::string& note, double now);
   bool overtaken() const;
-  void note(const std::string& event, Json fields = Json::object());
+  void note(const std::string& event, const Json& fields = Json::object());
   void note_once(const std::string& event, const std::string& why);
 
   WatchContext& context_;

@@ -41,7 +41,7 @@ std::string key(const std::string& name, int rank) { return "cryored/" + name + 
 /// long, and a store that waits serves no other thread.
 class Heartbeat {
  public:
-  Heartbeat(Store store, int rank, std::chrono::milliseconds every) {
+  Heartbeat(const Store& store, int rank, std::chrono::milliseconds every) {
     store->add(key("beat", rank), 1);
     thread_ = std::jthread([this, store, rank, every](const std::stop_token& stop) {
       try {
