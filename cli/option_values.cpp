@@ -46,23 +46,28 @@ bool valid_device(const std::string& text) {
   return text.rfind("cuda:", 0) == 0 && parse_integer(text.substr(5), index) && index >= 0 && index < 128;
 }
 
-bool valid_size(const std::string& text) {
-  double value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+/// "12G", "512M", bytes without a letter; powers of 1024.
+bool parse_size(const std::string& text, std::uint64_t& value) {
+  double number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(stop, text.data() + text.size());
   const double scale = unit.empty()  ? 1
                        : unit == "K" ? 1024.0
                        : unit == "M" ? 1048576.0
                        : unit == "G" ? 1073741824.0
                                      : 0;
-  return error == std::errc() && value * scale >= 1 && value * scale <= 1e18;
+  if (error != std::errc() || !(number * scale >= 1 && number * scale <= 1e18)) return false;
+  value = static_cast<std::uint64_t>(number * scale);
+  return true;
 }
 
-bool valid_indices(const std::string& text) {
+bool parse_indices(const std::string& text, std::vector<int>& value) {
+  value.clear();
   for (std::size_t at = 0;;) {
     const std::size_t comma = text.find(',', at);
     long index = -1;
     if (!parse_integer(text.substr(at, comma - at), index) || index < 0 || index > 127) return false;
+    value.push_back(static_cast<int>(index));
     if (comma == std::string::npos) return true;
     at = comma + 1;
   }
@@ -130,6 +135,8 @@ void check_value(const OptionSpec& option, const std::string& value, const Sourc
   long integer = 0;
   bool flag = false;
   std::pair<double, double> range;
+  std::uint64_t size = 0;
+  std::vector<int> indices;
   bool good = false;
   switch (option.kind) {
     case OptionKind::flag:
@@ -152,10 +159,10 @@ void check_value(const OptionSpec& option, const std::string& value, const Sourc
       good = valid_device(value);
       break;
     case OptionKind::size:
-      good = valid_size(value);
+      good = parse_size(value, size);
       break;
     case OptionKind::indices:
-      good = valid_indices(value);
+      good = parse_indices(value, indices);
       break;
     case OptionKind::text:
     case OptionKind::path:
@@ -227,6 +234,18 @@ std::optional<double> Settings::optional_number(const std::string& name) const {
 std::pair<double, double> Settings::range(const std::string& name) const {
   std::pair<double, double> value;
   if (!parse_range(text(name), value)) throw std::logic_error("option " + name + " has no range");
+  return value;
+}
+
+std::uint64_t Settings::size(const std::string& name) const {
+  std::uint64_t value = 0;
+  if (has(name) && !parse_size(text(name), value)) throw std::logic_error("option " + name + " has no size");
+  return value;
+}
+
+std::vector<int> Settings::indices(const std::string& name) const {
+  std::vector<int> value;
+  if (has(name) && !parse_indices(text(name), value)) throw std::logic_error("option " + name + " has no indices");
   return value;
 }
 

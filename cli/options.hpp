@@ -6,6 +6,7 @@
 // ~/.config/cryored/cryored.conf), built-in default. Every value keeps where it came from,
 // and every value in force is checked before any work starts. See docs/options.md.
 
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <optional>
@@ -91,6 +92,8 @@ class Settings {
   std::optional<double> optional_number(const std::string& name) const;
   /// Coarse and fine limit in A.
   std::pair<double, double> range(const std::string& name) const;
+  std::uint64_t size(const std::string& name) const;        ///< bytes; 0 where there is no value
+  std::vector<int> indices(const std::string& name) const;  ///< empty where there is no value
   const Source& source(const std::string& name) const;
 
   struct Value {

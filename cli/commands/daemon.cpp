@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <ctime>
 #include <filesystem>
 #include <iostream>
@@ -30,42 +29,6 @@ namespace cryored {
 namespace {
 
 std::string program_folder() { return prefix_folder() + "/bin"; }
-
-/// "12G", "512M", bytes without a letter; powers of 1024. 0 where unset.
-std::uint64_t size_option(const Settings& settings, const std::string& name) {
-  if (!settings.has(name)) return 0;
-  const std::string& text = settings.text(name);
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  const std::string unit(stop, end);
-  const double scale = unit.empty()  ? 1
-                       : unit == "K" ? 1024.0
-                       : unit == "M" ? 1048576.0
-                       : unit == "G" ? 1073741824.0
-                                     : 0;
-  if (error != std::errc() || scale == 0 || !(value * scale >= 1 && value * scale <= 1e18))
-    throw UsageError(
-        Problem{settings.source(name).text, name, text, "a size as 800M or 12G", "correct the value there"});
-  return static_cast<std::uint64_t>(value * scale);
-}
-
-std::vector<int> gpu_list(const Settings& settings) {
-  std::vector<int> list;
-  if (!settings.has("gpus")) return list;
-  const std::string& text = settings.text("gpus");
-  const char *at = text.data(), *end = at + text.size();
-  for (;;) {
-    int index = -1;
-    const auto [stop, error] = std::from_chars(at, end, index);
-    if (error != std::errc() || index < 0 || index > 127 || (stop != end && *stop != ','))
-      throw UsageError(Problem{settings.source("gpus").text, "gpus", text, "numbers with commas between, as 0,1",
-                               "correct the value there"});
-    list.push_back(index);
-    if (stop == end) return list;
-    at = stop + 1;
-  }
-}
 
 /// Real paths of the folders of --watch; empty without it. Throws UsageError.
 std::vector<std::string> watched_folders(const Settings& settings) {
@@ -180,9 +143,9 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   }
   EngineOptions options;
   options.device = settings.text("device");
-  options.gpus = gpu_list(settings);
+  options.gpus = settings.indices("gpus");
   options.threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : 0;
-  options.gpu_memory_limit = size_option(settings, "gpu-memory-limit");
+  options.gpu_memory_limit = settings.size("gpu-memory-limit");
   options.daemon_name = settings.text("daemon-name");
   options.umask = umask(077);  // its own files, those that the log's rotation opens among them, are private
   ReconstructEngine engine(options);
@@ -198,7 +161,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   if (const auto keys = daemon::remove_leftovers(address.folder, address.key); !keys.empty())
     log("daemon.cleaned", {{"folder", address.folder}, {"keys", keys}});
   daemon::QueueOptions limits;
-  limits.memory_limit = size_option(settings, "memory-limit");
+  limits.memory_limit = settings.size("memory-limit");
   daemon::Server* serving = nullptr;  // set before a request can come
   limits.device_lost = [&](const std::string& message) { serving->stop(true, "a device failed: " + message); };
   daemon::Queue queue(engine, limits, log);

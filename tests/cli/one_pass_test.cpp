@@ -30,6 +30,12 @@ class OnePassCommand : public ReconstructTest {
     call.words.insert(call.words.end(), options.begin(), options.end());
     return run(call);
   }
+  RequestFiles write_other_half() const {
+    RequestFiles other = files;
+    other.stem = "run_it004_half2_class001";
+    other.write();
+    return other;
+  }
 };
 
 TEST_F(OnePassCommand, StatesHowTheOutputOughtToBeScaled) {
@@ -82,9 +88,7 @@ TEST_F(OnePassCommand, ATruthOfAnotherScaleOrWithNaNIsRefused) {
 TEST_F(OnePassCommand, WithoutATruthComparesWithTheOtherHalf) {
   files.padding = 2;
   files.write();
-  RequestFiles other = files;
-  other.stem = "run_it004_half2_class001";
-  other.write();
+  const RequestFiles other = write_other_half();
   const auto measured = [&] {
     const Outcome outcome = one_pass({"--json"});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -140,9 +144,7 @@ TEST_F(OnePassCommand, WithoutATruthComparesWithTheOtherHalf) {
 TEST_F(OnePassCommand, TakesThePixelSizeThatNoFileTells) {
   files.pixel_size = 0;
   files.write();
-  RequestFiles other = files;
-  other.stem = "run_it004_half2_class001";
-  other.write();
+  write_other_half();
   const Outcome unknown = one_pass({});
   EXPECT_EQ(unknown.code, 1);
   EXPECT_NE(unknown.err.find("--pixel-size"), std::string::npos) << unknown.err;

@@ -232,6 +232,10 @@ TEST_F(OptionsTest, BadValuesOnTheCommandLine) {
 TEST_F(OptionsTest, SizesAndListsOfGpusAreReadAsWritten) {
   for (const char* size : {"1", "800M", "1.5G", "4096K"})
     EXPECT_EQ(parse({"--memory-limit", size, "a.star"}).text("memory-limit"), size);
+  EXPECT_EQ(parse({"a.star"}).size("memory-limit"), 0u);
+  EXPECT_EQ(parse({"--memory-limit", "1.5G", "a.star"}).size("memory-limit"), 1610612736u);
+  EXPECT_EQ(parse({"--memory-limit", "4096K", "a.star"}).size("memory-limit"), 4194304u);
+  EXPECT_EQ(parse({"--gpus", "0,3", "a.star"}).indices("gpus"), (std::vector<int>{0, 3}));
   for (const char* list : {"0", "0,1", "3,127"}) EXPECT_EQ(parse({"--gpus", list, "a.star"}).text("gpus"), list);
 }
 
