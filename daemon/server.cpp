@@ -166,7 +166,7 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
     } else if (!socket_is_ours()) {
       return leave(true, "the socket was removed: " + address.socket());
     } else if (options_.idle_timeout > 0 && queue_.idle_seconds() > options_.idle_timeout &&
-               seconds_since(start) > options_.idle_timeout) {
+               seconds_since(start) > options_.idle_timeout && !(options_.holds_request && options_.holds_request())) {
       return leave(true, "idle");
     } else if (wants_metrics_port() && seconds_since(metrics_tried) > options_.metrics_port_retry) {
       open_metrics_port();

@@ -19,8 +19,10 @@ struct ServerOptions {
   double write_time = 60;            ///< seconds for a client to take what it is told
   double heartbeat = 1;              ///< seconds between two
   double idle_timeout = 900;         ///< seconds without a request until the daemon leaves; 0: never
-  double stop_time = 10;             ///< seconds that cancelled computations get to end
-  unsigned uid = 0;                  ///< the only user that is served
+  /// Where it is true the daemon does not leave for want of requests: one waits that is not in the queue yet.
+  std::function<bool()> holds_request;
+  double stop_time = 10;  ///< seconds that cancelled computations get to end
+  unsigned uid = 0;       ///< the only user that is served
   /// Of Snapshot::self: name, host, version, commit, log and watched folders.
   Snapshot::Self self;
   /// Text of GET /metrics; 404 where there is none.

@@ -38,6 +38,8 @@ class WatchedRequest {
   bool has_news() const;
   /// The request file is gone, and nothing is left to be done.
   bool over() const { return over_; }
+  /// This daemon has taken it and owes the caller an answer.
+  bool ours() const { return phase_ == Phase::collecting || phase_ == Phase::submitted; }
   /// The daemon leaves.
   void finish();
 

@@ -65,6 +65,7 @@ struct Watcher::State {
       if (requests.count(path) == 0)
         requests.emplace(path, std::make_unique<WatchedRequest>(context, path, root_of(path)));
     double next = monotonic() + 3600;
+    bool ours = false;
     for (auto at = requests.begin(); at != requests.end();) {
       WatchedRequest& request = *at->second;
       const double now = monotonic();
@@ -72,9 +73,11 @@ struct Watcher::State {
       if (now >= request.next_look() || request.has_news() || vanished)
         guarded(request, [now](WatchedRequest& r) { r.look(now); });
       if (!request.over()) next = std::min(next, std::max(request.next_look(), now + 0.01));
+      ours = ours || request.ours();
       // Known to be gone before the listing says so, it is looked at again when it is heard of again.
       at = request.over() ? requests.erase(at) : std::next(at);
     }
+    holding = ours;
     return next;
   }
 
@@ -101,7 +104,7 @@ struct Watcher::State {
   std::shared_ptr<FolderWatch> folders;
   WatchContext context;
   std::map<std::string, std::unique_ptr<WatchedRequest>> requests;
-  std::atomic<bool> taking{true}, ending{false};
+  std::atomic<bool> taking{true}, ending{false}, holding{false};
   std::thread thread;
 };
 
@@ -113,6 +116,8 @@ Watcher::Watcher(Queue& queue, WatchOptions options, FilesInspector inspector, L
 Watcher::~Watcher() { finish(); }
 
 void Watcher::stop_taking() { state_->taking = false; }
+
+bool Watcher::holds() const { return state_->holding; }
 
 void Watcher::finish() {
   if (!state_->thread.joinable()) return;

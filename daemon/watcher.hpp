@@ -49,6 +49,9 @@ class Watcher {
 
   /// From any thread: no request is taken up any more.
   void stop_taking();
+  /// From any thread: a request was taken up and has no answer yet, whether it is in the queue or its files are not
+  /// complete.
+  bool holds() const;
   /// Writes what has become of the requests, gives up those that have not ended, so that another daemon can take them
   /// over at once, and ends the thread. Call it when the queue is idle, or cancels.
   void finish();

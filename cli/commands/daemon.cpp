@@ -178,6 +178,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
     unlink(address.json().c_str());
     lock.reset();
   };
+  server_options.holds_request = [&] { return watcher && watcher->holds(); };
   serving = &server.emplace(queue, address, server_options, log);
   // The next call meets the new program's daemon, whatever lives here: two would share one refinement.
   const auto leave_when_replaced = [&, left = false]() mutable {
