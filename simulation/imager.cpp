@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/error.hpp"
+#include "core/base/vector_clones.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/fft.hpp"
@@ -16,6 +17,7 @@ namespace cryored {
 namespace {
 
 /// out[i] = a[i] b[i] c. In floats: products of std::complex look for NaN, which keeps them from being vectorised.
+CRYORED_AVX2_CLONE
 void multiply(const std::complex<float>* a, const std::complex<float>* b, std::complex<float> c, std::size_t count,
               std::complex<float>* out) {
   const float cr = c.real(), ci = c.imag();

@@ -5,6 +5,11 @@
 #include <cstring>
 #include <numbers>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "core/base/vector_clones.hpp"
 #include "core/formats/half_float.hpp"
 #include "core/fourier/fft.hpp"
 
@@ -41,6 +46,94 @@ struct SliceAxes {
         vy(static_cast<float>(r.m[1][1] * scale)),
         vz(static_cast<float>(r.m[1][2] * scale)) {}
 };
+
+/// The padded transform: half floats, real and imaginary parts in turn, x fastest.
+struct Cube {
+  const std::uint16_t* values;
+  std::size_t row, plane;  ///< half floats from one to the next
+  float unit;              ///< of the values
+};
+
+/// Where pixels of a slice lie in the cube.
+constexpr std::size_t kBlock = 64;
+struct Places {
+  int row[kBlock], column[kBlock];           ///< an offset itself would not fit into an int from box 646 on
+  float fx[kBlock], fy[kBlock], fz[kBlock];  ///< between two coefficients
+  float sign[kBlock];                        ///< -1: the conjugate
+};
+
+// The cube is larger than the caches: where a block of pixels lies is computed first, so that the loads do not wait for
+// one another.
+CRYORED_AVX2_CLONE
+void find_places(const SliceAxes& a, const float* kx, const float* ky, std::size_t count, float centre, int side,
+                 Places& out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float u = kx[i] * a.ux + ky[i] * a.vx;
+    const float sign = std::copysign(1.f, u);  // the half with x < 0 is the conjugate of the other
+    const float x = u * sign + 1, y = (kx[i] * a.uy + ky[i] * a.vy) * sign + centre,
+                z = (kx[i] * a.uz + ky[i] * a.vz) * sign + centre;
+    const int ix = static_cast<int>(x), iy = static_cast<int>(y), iz = static_cast<int>(z);
+    out.sign[i] = sign;
+    out.fx[i] = x - static_cast<float>(ix);
+    out.fy[i] = y - static_cast<float>(iy);
+    out.fz[i] = z - static_cast<float>(iz);
+    out.row[i] = iz * side + iy;
+    out.column[i] = 2 * ix;
+  }
+}
+
+const std::uint16_t* first_of(const Cube& cube, const Places& at, std::size_t i) {
+  return cube.values + static_cast<std::size_t>(at.row[i]) * cube.row + at.column[i];
+}
+
+void interpolate_generic(const Cube& cube, const Places& at, std::size_t count, std::complex<float>* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    // Two neighbouring coefficients at once, as four numbers.
+    constexpr std::size_t kPair = 4;
+    const std::uint16_t* first = first_of(cube, at, i);
+    std::uint16_t halves[4 * kPair];
+    float c[4 * kPair], v[kPair];
+    std::size_t next = 0;
+    for (const std::size_t step : {std::size_t{0}, cube.plane, cube.row, cube.plane + cube.row})
+      std::memcpy(halves + kPair * next++, first + step, kPair * sizeof *first);
+    half_to_float(halves, c, 4 * kPair);
+    for (std::size_t k = 0; k < kPair; ++k) {
+      const float c0 = c[k] + at.fy[i] * (c[k + 2 * kPair] - c[k]),
+                  c1 = c[k + kPair] + at.fy[i] * (c[k + 3 * kPair] - c[k + kPair]);
+      v[k] = cube.unit * (c0 + at.fz[i] * (c1 - c0));
+    }
+    out[i] = {v[0] + at.fx[i] * (v[2] - v[0]), at.sign[i] * (v[1] + at.fx[i] * (v[3] - v[1]))};
+  }
+}
+
+#if defined(__x86_64__)
+/// The same with the same roundings.
+__attribute__((target("avx2,f16c"))) void interpolate_avx2(const Cube& cube, const Places& at, std::size_t count,
+                                                           std::complex<float>* out) {
+  const auto pair = [](const std::uint16_t* p) __attribute__((target("avx2,f16c"))) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  };
+  const __m128 unit = _mm_set1_ps(cube.unit);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint16_t* p = first_of(cube, at, i);
+    const __m256 a = _mm256_cvtph_ps(_mm_unpacklo_epi64(pair(p), pair(p + cube.plane))),
+                 b = _mm256_cvtph_ps(_mm_unpacklo_epi64(pair(p + cube.row), pair(p + cube.row + cube.plane)));
+    const __m256 along_y = _mm256_add_ps(a, _mm256_mul_ps(_mm256_set1_ps(at.fy[i]), _mm256_sub_ps(b, a)));
+    const __m128 c0 = _mm256_castps256_ps128(along_y), c1 = _mm256_extractf128_ps(along_y, 1);
+    const __m128 v = _mm_mul_ps(unit, _mm_add_ps(c0, _mm_mul_ps(_mm_set1_ps(at.fz[i]), _mm_sub_ps(c1, c0))));
+    const __m128 along_x = _mm_add_ps(v, _mm_mul_ps(_mm_set1_ps(at.fx[i]), _mm_sub_ps(_mm_movehl_ps(v, v), v)));
+    _mm_storel_pi(reinterpret_cast<__m64*>(out + i), _mm_mul_ps(along_x, _mm_setr_ps(1, at.sign[i], 0, 0)));
+  }
+}
+const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+#endif
+
+void interpolate(const Cube& cube, const Places& at, std::size_t count, std::complex<float>* out) {
+#if defined(__x86_64__)
+  if (has_avx2) return interpolate_avx2(cube, at, count, out);
+#endif
+  interpolate_generic(cube, at, count, out);
+}
 
 }  // namespace
 
@@ -131,56 +224,15 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
 }
 
 void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::complex<float>* out) const {
-  // Two neighbouring coefficients at once, as four numbers.
-  constexpr std::size_t kPair = 4;
-  using Four = float __attribute__((vector_size(16)));
-  const auto load = [](const float* p) {
-    Four v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-  };
-  const SliceAxes a(rotation, padding_);
-  const auto c = static_cast<float>(centre_);
-  const int side = static_cast<int>(side_);
-  const auto row = static_cast<std::size_t>(2 * width_), plane = row * static_cast<std::size_t>(side_);
-  // The cube is larger than the caches: where a block of pixels lies is computed first, then all that it needs is
-  // fetched, so that the loads do not wait for one another.
-  constexpr std::size_t kBlock = 64;
-  int row_of[kBlock], column_of[kBlock];  // an offset itself would not fit into an int from box 646 on
-  float fx[kBlock], fy[kBlock], fz[kBlock], sign[kBlock];
-  std::uint16_t halves[4 * kPair * kBlock];
-  alignas(64) float values[4 * kPair * kBlock];
+  const SliceAxes axes(rotation, padding_);
+  const std::size_t row = 2 * static_cast<std::size_t>(width_);
+  const Cube cube{cube_.data(), row, row * static_cast<std::size_t>(side_), unit_};
+  Places places;
   for (std::size_t begin = 0; begin < pixels.size(); begin += kBlock) {
     const std::size_t count = std::min(kBlock, pixels.size() - begin);
-    const float *kx = pixels.kx.data() + begin, *ky = pixels.ky.data() + begin;
-    for (std::size_t i = 0; i < count; ++i) {
-      const float u = kx[i] * a.ux + ky[i] * a.vx;
-      sign[i] = std::copysign(1.f, u);  // the half with x < 0 is the conjugate of the other
-      const float x = u * sign[i] + 1, y = (kx[i] * a.uy + ky[i] * a.vy) * sign[i] + c,
-                  z = (kx[i] * a.uz + ky[i] * a.vz) * sign[i] + c;
-      const int ix = static_cast<int>(x), iy = static_cast<int>(y), iz = static_cast<int>(z);
-      fx[i] = x - static_cast<float>(ix);
-      fy[i] = y - static_cast<float>(iy);
-      fz[i] = z - static_cast<float>(iz);
-      row_of[i] = iz * side + iy;
-      column_of[i] = 2 * ix;
-    }
-    std::uint16_t* next = halves;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint16_t* at = cube_.data() + static_cast<std::size_t>(row_of[i]) * row + column_of[i];
-      for (const std::size_t step : {std::size_t{0}, row, plane, plane + row}) {
-        std::memcpy(next, at + step, kPair * sizeof *next);
-        next += kPair;
-      }
-    }
-    half_to_float(halves, values, 4 * kPair * count);
-    for (std::size_t i = 0; i < count; ++i) {
-      const float* p = values + 4 * kPair * i;
-      const Four c00 = load(p), c10 = load(p + kPair), c01 = load(p + 2 * kPair), c11 = load(p + 3 * kPair);
-      const Four c0 = c00 + fy[i] * (c10 - c00), c1 = c01 + fy[i] * (c11 - c01);
-      const Four v = unit_ * (c0 + fz[i] * (c1 - c0));
-      out[begin + i] = {v[0] + fx[i] * (v[2] - v[0]), sign[i] * (v[1] + fx[i] * (v[3] - v[1]))};
-    }
+    find_places(axes, pixels.kx.data() + begin, pixels.ky.data() + begin, count, static_cast<float>(centre_),
+                static_cast<int>(side_), places);
+    interpolate(cube, places, count, out + begin);
   }
 }
 

@@ -1,9 +1,11 @@
 #include "core/base/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -53,6 +55,12 @@ void apply_umask(int fd, const std::string& folder) {
   if (umask_here == own_umask || getxattr(folder.c_str(), "system.posix_acl_default", nullptr, 0) > 0) return;
   // File systems that know no modes refuse; they would not have obeyed the umask either.
   if (fchmod(fd, 0666 & ~static_cast<mode_t>(umask_here)) != 0) return;
+}
+
+/// Of these it is known that they write past the cache as they should. Others have caches of their own behind them.
+bool on_local_disk(int fd) {
+  struct statfs info {};
+  return fstatfs(fd, &info) == 0 && (info.f_type == EXT4_SUPER_MAGIC || info.f_type == XFS_SUPER_MAGIC);
 }
 
 }  // namespace
@@ -146,6 +154,23 @@ void AtomicFile::write(const void* bytes, std::size_t count) {
   if (end > begin)
     sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(end - begin), SYNC_FILE_RANGE_WRITE);
   size_ += count;
+}
+
+void AtomicFile::write_past_cache(const void* bytes, std::size_t count) {
+  if (!past_cache_) past_cache_ = on_local_disk(fd_);
+  ssize_t done = 0;
+  if (*past_cache_ && size_ % kDiskPiece == 0 && fcntl(fd_, F_SETFL, O_DIRECT) == 0) {
+    FileSizeSignalBlocked guard;
+    done = pwrite(fd_, bytes, count, static_cast<off_t>(size_));
+    guard.seen = done < 0 && errno == EFBIG;
+    fcntl(fd_, F_SETFL, 0);
+    done = std::max<ssize_t>(done, 0);
+    size_ += static_cast<std::uint64_t>(done);
+    if (static_cast<std::size_t>(done) == count) return;
+    past_cache_ = false;
+  }
+  // What is left goes the usual way, which also says what is wrong.
+  write(static_cast<const char*>(bytes) + done, count - static_cast<std::size_t>(done));
 }
 
 void AtomicFile::overwrite(std::uint64_t offset, const void* bytes, std::size_t count) {

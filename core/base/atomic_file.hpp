@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace cryored {
@@ -28,6 +29,12 @@ class AtomicFile {
   void write(const void* bytes, std::size_t count);
   void write(const std::string& text) { write(text.data(), text.size()); }
 
+  /// As write(), past the page cache on file systems of local disks, where what has been written so far is whole
+  /// pieces, too: for pieces of large files, whose copies the cache would make and flush at several times the cost.
+  /// `bytes` and `count`: multiples of kDiskPiece.
+  void write_past_cache(const void* bytes, std::size_t count);
+  static constexpr std::size_t kDiskPiece = 4096;
+
   /// Replaces bytes already written, from `offset` on; the end of the file, where
   /// write() appends, does not move. For headers that are known only at the end.
   void overwrite(std::uint64_t offset, const void* bytes, std::size_t count);
@@ -45,6 +52,7 @@ class AtomicFile {
   int fd_ = -1;
   bool nameless_ = false;
   bool committed_ = false;
+  std::optional<bool> past_cache_;  ///< whether the file system serves it; not asked yet
 };
 
 /// While it lives, AtomicFiles of this thread get the mode that a process with this umask would give them.

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/base/atomic_file.hpp"
+#include "core/base/atomic_stream.hpp"
 #include "core/base/error.hpp"
+#include "core/base/vector_clones.hpp"
 #include "core/formats/half_float.hpp"
 #include "core/formats/mrc.hpp"
 
@@ -71,7 +73,8 @@ void build_header(unsigned char* header, const Geometry& g, const MrcStatistics&
   std::copy_n(label, sizeof label - 1, header + 224);
 }
 
-void write_values(AtomicFile& file, const std::string& path, const Geometry& g, const float* values, std::size_t count,
+template <class File>
+void write_values(File& file, const std::string& path, const Geometry& g, const float* values, std::size_t count,
                   std::uint64_t first) {
   if (g.mode == MrcMode::float32) {
     file.write(values, count * sizeof(float));
@@ -96,6 +99,7 @@ void write_values(AtomicFile& file, const std::string& path, const Geometry& g, 
 
 }  // namespace
 
+CRYORED_AVX2_CLONE
 void MrcStatistics::add(const float* values, std::size_t n) {
   // Sums are taken about the first finite value, so that a large offset does not eat the digits of the variance.
   if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
@@ -175,7 +179,7 @@ struct MrcStackWriter::State {
   std::string path;
   Geometry geometry;
   MrcStatistics statistics;
-  AtomicFile file;
+  AtomicStream file;
   std::size_t written = 0;
   bool closed = false;
 };
@@ -210,8 +214,7 @@ void MrcStackWriter::close() {
                         std::to_string(s.geometry.nz) + " sections as announced", ""});
   unsigned char header[kHeaderBytes];
   build_header(header, s.geometry, s.statistics);
-  s.file.overwrite(0, header, sizeof header);
-  s.file.commit();
+  s.file.commit(header, sizeof header);
   s.closed = true;
 }
 

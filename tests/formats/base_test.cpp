@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/atomic_file.hpp"
+#include "core/base/atomic_stream.hpp"
 #include "core/base/sha256.hpp"
 #include "formats_testing.hpp"
 
@@ -76,6 +77,35 @@ TEST(AtomicFile, LargeFilesInOddPieces) {
     file.write(bytes + at, std::min(piece, size - at));
   file.commit();
   EXPECT_TRUE(read_bytes(folder / "large") == std::string(bytes, size));
+}
+
+TEST(AtomicStream, EqualsAFileOnDisksAndInMemory) {
+  // The second serves no writing past the cache.
+  std::vector<std::filesystem::path> folders{std::filesystem::temp_directory_path()};
+  if (std::filesystem::is_directory("/dev/shm")) folders.emplace_back("/dev/shm");
+  std::string content(13 * (1 << 20) + 5, 0);
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 2654435761u >> 24);
+  for (const auto& folder : folders)
+    for (const std::size_t size : {3ul, 4ul << 20, (4ul << 20) + 1, 8ul << 20, content.size()}) {
+      const std::string path = folder / ("cryored stream " + std::to_string(getpid()));
+      AtomicStream file(path);
+      for (std::size_t at = 0, piece = 1; at < size; at += piece, piece = std::min<std::size_t>(3 * piece + 7, 900'001))
+        file.write(content.data() + at, std::min(piece, size - at));
+      EXPECT_FALSE(std::filesystem::exists(path));
+      file.commit("abc", 3);
+      EXPECT_TRUE(read_bytes(path) == "abc" + content.substr(3, size - 3)) << folder << ", " << size;
+      std::filesystem::remove(path);
+    }
+}
+
+TEST(AtomicStream, LeavesNothingWithoutCommit) {
+  const TempFolder folder;
+  {
+    AtomicStream file(folder / "large");
+    const std::string piece(5 << 20, 'x');
+    file.write(piece.data(), piece.size());
+  }
+  EXPECT_TRUE(folder.names().empty());
 }
 
 TEST(AtomicFile, ModeFollowsUmask) {
@@ -210,6 +240,25 @@ TEST(AtomicFile, FileSizeLimitIsAnErrorAndNotASignal) {
       &text);
   EXPECT_EQ(status, 1) << text;
   expect_parts(text, {folder / "big", "after 10000 bytes", "File too large", "ulimit -f"});
+  EXPECT_TRUE(folder.names().empty());
+}
+
+TEST(AtomicStream, AFaultOfItsThreadIsThrown) {
+  const TempFolder folder;
+  std::string text;
+  const int status = in_child(
+      [&] {
+        const rlimit limit{6'000'000, 6'000'000};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        AtomicStream file(folder / "big");
+        const std::string piece(1 << 20, 'x');
+        for (int i = 0; i < 11; ++i) file.write(piece.data(), piece.size());
+        file.commit("x", 1);
+        return std::string("written");
+      },
+      &text);
+  EXPECT_EQ(status, 1) << text;
+  expect_parts(text, {folder / "big", "File too large", "ulimit -f"});
   EXPECT_TRUE(folder.names().empty());
 }
 

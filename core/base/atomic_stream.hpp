@@ -1,0 +1,33 @@
+#pragma once
+// Publication of large files that are made piece by piece.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace cryored {
+
+/// An AtomicFile that a thread of its own brings to the disk while the next pieces are made. One thread at a time
+/// calls.
+class AtomicStream {
+ public:
+  /// As AtomicFile's.
+  explicit AtomicStream(const std::string& final_path);
+  /// Without commit() there is no file.
+  ~AtomicStream();
+  AtomicStream(const AtomicStream&) = delete;
+  AtomicStream& operator=(const AtomicStream&) = delete;
+
+  /// Appends bytes; waits where two pieces of some MiB are on their way. Throws SystemError, which may be that of
+  /// earlier bytes.
+  void write(const void* bytes, std::size_t count);
+
+  /// Replaces the first bytes, flushes and publishes as AtomicFile::commit(). For headers that are known at the end.
+  void commit(const void* head, std::size_t count);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cryored
