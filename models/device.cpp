@@ -113,6 +113,9 @@ GpuSurvey survey_gpus(const std::string& driver_library, const std::string& devi
     if (code == 0) code = driver.call("cuDeviceGetAttribute", &gpu.minor, kMinor, device);
     if (code != 0) return broken(survey, fmt::format("GPU {} does not answer: {}", i, driver.describe(code)), repair);
     gpu.name = name;
+    unsigned char uuid[16] = {};
+    if (driver.call("cuDeviceGetUuid", static_cast<unsigned char*>(uuid), device) == 0)
+      for (const unsigned byte : uuid) gpu.uuid += fmt::format("{:02x}", byte);
     gpu.memory = memory;
     survey.gpus.push_back(gpu);
   }

@@ -13,6 +13,7 @@ struct Gpu {
   std::string name;
   int major = 0, minor = 0;  ///< compute capability
   std::uint64_t memory = 0;  ///< bytes in all
+  std::string uuid;          ///< of the card, 32 hexadecimal digits, whatever its index here; empty: not told
 };
 
 /// What the driver says of this machine's NVIDIA GPUs.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "core/fourier/fft.hpp"
@@ -39,9 +40,22 @@ Place take_place(const TrainOptions& o, const Ranks& ranks) {
   place.device = prepare_device(choice);
   place.hardware = choice.cuda ? choice.text : processor_name();
   place.threads = threads;
-  place.own_gpu = choice.cuda && !o.device.starts_with("cuda:") &&
-                  static_cast<std::size_t>(ranks.local_size()) <= survey.gpus.size();
+  if (choice.cuda) place.gpu = choice.gpu.uuid;
   return place;
+}
+
+bool each_has_a_gpu_of_its_own(const std::string& gpu, Ranks& ranks) {
+  // Eight floats a rank that hold 16 bits each, 0 of the others: the sum is exact.
+  constexpr std::size_t kDigits = 4, kFloats = 8;
+  std::vector<float> all(static_cast<std::size_t>(ranks.size()) * kFloats);
+  const std::size_t own = static_cast<std::size_t>(ranks.rank()) * kFloats;
+  for (std::size_t i = 0; i < kFloats && (i + 1) * kDigits <= gpu.size(); ++i)
+    all[own + i] = static_cast<float>(std::stoul(gpu.substr(i * kDigits, kDigits), nullptr, 16));
+  ranks.sum(all);
+  std::set<std::vector<float>> cards{std::vector<float>(kFloats)};  // that of none
+  for (auto at = all.begin(); at != all.end(); at += kFloats)
+    if (!cards.emplace(at, at + kFloats).second) return false;
+  return true;
 }
 
 }  // namespace cryored

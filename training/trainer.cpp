@@ -164,10 +164,7 @@ void Trainer::resume() {
 }
 
 void Trainer::start_device_sum() {
-  // NCCL has one GPU for each rank; all ranks must come to the same answer.
-  float own = place_.own_gpu ? 0 : 1;
-  ranks_.sum({&own, 1});
-  if (ranks_.size() == 1 || own > 0) return;
+  if (ranks_.size() == 1 || !each_has_a_gpu_of_its_own(place_.gpu, ranks_)) return;
   if (void* entry = find_nccl(o_.nccl_library))
     on_device_.reset(reinterpret_cast<DeviceSum* (*)(Ranks&)>(entry)(ranks_));
 }

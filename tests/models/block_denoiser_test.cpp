@@ -280,7 +280,7 @@ TEST_F(Denoising, GpuThatIsNotThereOrWhoseLibrariesAreMissingIsAnErrorOfItsOwn) 
   if (survey_gpus().state == GpuSurvey::State::usable) return;  // the test above covers such a machine
   DeviceChoice choice;
   choice.cuda = true;
-  choice.gpu = {0, "Fake GPU", 8, 6, std::uint64_t{24} << 30};
+  choice.gpu = {0, "Fake GPU", 8, 6, std::uint64_t{24} << 30, ""};
   choice.text = "GPU 0: Fake GPU";
   choice.driver_cuda = 13000;
   expect_error<SystemError>([&] { prepare_device(choice); }, "GPU 0: Fake GPU", "--device cpu");

@@ -59,6 +59,7 @@ TEST_F(Device, AutoTakesTheGpuAndNamesIt) {
 TEST_F(Device, NumberChoosesTheGpu) {
   const auto survey = fake("0:13010:2:0");
   EXPECT_EQ(choose_device("cuda:1", survey).gpu.name, "Fake GPU model 1");
+  EXPECT_EQ(choose_device("cuda:1", survey).gpu.uuid, "01112131415161718191a1b1c1d1e1f1");
   expect_error<SystemError>([&] { choose_device("cuda:2", survey); }, "2 GPU(s)", "cuda:0 to cuda:1");
 }
 

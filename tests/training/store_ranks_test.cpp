@@ -16,6 +16,7 @@
 
 #include "core/base/error.hpp"
 #include "tests/training/free_port.hpp"
+#include "training/place.hpp"
 
 namespace cryored {
 namespace {
@@ -127,6 +128,28 @@ TEST(StoreRanks, OneThatIsKilledIsNoticed) {
   const std::string text = error_of_sum(*ranks);
   EXPECT_NE(text.find("rank 1: found no sign of life"), std::string::npos) << text;
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+}
+
+TEST(Place, CardsAreToldApartByTheirUuids) {
+  const std::string a = "0111213141516171819101b1c1d1e1f1", b = "0111213141516171819101b1c1d1e1f2";
+  const auto answers = [](const std::string& first, const std::string& second) {
+    const int port = test::free_port();
+    std::array<bool, 2> found{};
+    const auto rank = [&](int r, const std::string& gpu) {
+      const auto ranks = join_store(variables(r, port), kPatience);
+      found[static_cast<std::size_t>(r)] = each_has_a_gpu_of_its_own(gpu, *ranks);
+      ranks->finish();
+    };
+    std::thread other(rank, 1, second);
+    rank(0, first);
+    other.join();
+    return found;
+  };
+  using Both = std::array<bool, 2>;
+  EXPECT_EQ(answers(a, b), (Both{true, true})) << "each rank may see one card only, with index 0";
+  EXPECT_EQ(answers(a, a), (Both{false, false}));
+  EXPECT_EQ(answers(a, ""), (Both{false, false})) << "one on the CPU, or a driver that tells no UUID";
+  EXPECT_EQ(answers("", ""), (Both{false, false}));
 }
 
 }  // namespace
