@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -34,7 +35,23 @@ struct Shard {
   std::string id, source;
   std::function<std::vector<TrainingPair>()> make;
   std::size_t without_arrays = 0;  ///< half-maps of a refinement that can give no pair any more
+  std::size_t pairs = 0;           ///< how many it gets; 0: known only when made
 };
+
+/// A shard that is kept must be what would be made now. Throws InputError.
+void hold_to_options(const Shard& shard, const PairOptions& options) {
+  const PairShard kept(shard.path.string());
+  const auto refuse = [&](const char* option, const std::string& found, const std::string& asked) {
+    throw InputError(Problem{shard.path.string(), option, found, asked + ", as asked for",
+                             "give the options of before, another --out, or remove the old shards"});
+  };
+  if (kept.box() != options.box) refuse("--box", std::to_string(kept.box()), std::to_string(options.box));
+  // Shards of before 0.2 do not state their voxel size.
+  if (kept.voxel() > 0 && std::abs(kept.voxel() - options.voxel) > 1e-5 * options.voxel)
+    refuse("--voxel", fmt::format("{:.6g} A", kept.voxel()), fmt::format("{:.6g} A", options.voxel));
+  if (shard.pairs > 0 && kept.size() != shard.pairs)
+    refuse("--rounds", fmt::format("{} pairs", kept.size()), fmt::format("{} pairs", shard.pairs));
+}
 
 std::uint64_t seed_of(const std::string& id, int pass) {
   return name_hash(id) ^ (static_cast<std::uint64_t>(pass) * 0x9E3779B97F4A7C15ull);
@@ -78,7 +95,8 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
                             if (kind == "known-angles") return known_angle_pairs(structure, {options}, seed);
                             return kind == "gaussian" ? gaussian_pairs(structure, options, seed)
                                                       : make_pairs(structure, options, seed);
-                          }});
+                          },
+                          0, 2 * static_cast<std::size_t>(options.rounds)});
       }
   }
   // The second of two would be taken for made already.
@@ -123,6 +141,7 @@ int run(const Settings& settings) {
   for (std::size_t i = worker; i < shards.size(); i += workers) {
     const Shard& shard = shards[i];
     if (fs::exists(shard.path)) {
+      hold_to_options(shard, options);
       ++there;
       continue;
     }
@@ -179,7 +198,8 @@ Command pairs_command() {
       "simulated particles with relion_reconstruct from their true orientations, disturbed by up to 8 degrees. "
       "--kind gaussian adds Gaussian noise to the truth "
       "instead, for comparison: of a reconstruction's spectrum, or of that of the refinements' errors. Shards that "
-      "exist are kept, so a killed run goes on where it was. See docs/training.md.";
+      "exist are kept, so a killed run goes on where it was; one of another box, voxel size or number of rounds is "
+      "an error. See docs/training.md.";
   OptionSpec kind = tool_option("kind", choice, "KIND", "surrogate",
                                 "errors of the input: surrogate (RELION's), known-angles, gaussian");
   kind.choices = {"surrogate", "known-angles", "gaussian"};

@@ -1,5 +1,7 @@
 // cryored simulate, pairs and evaluate as a user calls them.
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -147,6 +149,15 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_TRUE(exists(folder / "out/gaussian000/4AKE.pairs"));
   const Outcome again = run(call);
   EXPECT_EQ(nlohmann::json::parse(again.out)["there_already"], 1);
+  // Shards of other options are not taken for these.
+  for (const auto& [option, value, found] : std::initializer_list<std::array<const char*, 3>>{
+           {"--box", "36", "32"}, {"--voxel", "3.9", "4 A"}, {"--rounds", "2", "2 pairs"}}) {
+    Words other = call;
+    *(std::find(other.begin(), other.end(), option) + 1) = value;
+    const Outcome refused = run(other);
+    EXPECT_EQ(refused.code, 1) << option;
+    EXPECT_NE(refused.err.find(std::string(option) + ": found " + found), std::string::npos) << refused.err;
+  }
   // Another structure of that name: its shard would be taken for made already.
   std::filesystem::copy(kStructure, folder / "in/4AKE.b.pdb.gz");
   const Outcome twice = run(call);
