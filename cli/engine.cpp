@@ -13,6 +13,7 @@
 #include "core/base/checkpoint.hpp"
 #include "core/base/device_failure.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/reconstruct/pipeline.hpp"
 #include "core/reconstruct/request_name.hpp"
 #include "daemon/refused.hpp"
@@ -182,9 +183,7 @@ daemon::Outcome ReconstructEngine::run(const daemon::Request& request, const dae
         {"daemon", options_.daemon_name}, {"pid", getpid()}, {"request", request.id}, {"attempt", request.attempt}};
     const ReconstructOutcome result = run_reconstruction(settings, place);
     outcome.exit = 0;
-    outcome.out =
-        (settings.flag("json") ? result.record.dump(2, ' ', false, Json::error_handler_t::replace) : result.line) +
-        "\n";
+    outcome.out = (settings.flag("json") ? json_text(result.record, 2) : result.line) + "\n";
     const Json& denoiser = result.record["denoiser"];
     outcome.facts.denoiser_ran = denoiser["ran"].get<bool>();
     outcome.facts.lambda = denoiser["lambda"].get<double>();

@@ -10,6 +10,7 @@
 
 #include "cli/installation.hpp"
 #include "core/base/atomic_file.hpp"
+#include "core/base/json_text.hpp"
 
 namespace cryored {
 namespace {
@@ -76,7 +77,7 @@ Json start_record(const Surroundings& surroundings) {
 
 void write_record(const std::string& path, const Json& record) {
   // File names need not be UTF-8; what is not is replaced rather than refused.
-  write_text_atomically(path, record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_text_atomically(path, json_text(record, 2) + "\n");
 }
 
 }  // namespace cryored

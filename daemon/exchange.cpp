@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 
 extern char** environ;
 
@@ -118,7 +119,7 @@ std::string to_text(const FileRequest& request) {
   json["pid"] = request.pid;
   if (request.umask) json["umask"] = umask_text(*request.umask);
   json["beat"] = request.beat;
-  return json.dump(1) + "\n";
+  return json.dump(1) + "\n";  // a word that is not UTF-8 is refused, not another word
 }
 
 std::string to_text(const FileAnswer& answer) {
@@ -139,7 +140,7 @@ std::string to_text(const FileAnswer& answer) {
   json["holder"] = answer.holder;
   json["beat"] = answer.beat;
   // One member a line, so that a waiter of a few lines of shell can read it.
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 std::optional<FileRequest> parse_request(const std::string& text) {

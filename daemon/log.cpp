@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 
 namespace cryored::daemon {
 namespace {
@@ -90,7 +91,7 @@ void EventLog::write(LogLevel level, const std::string& event, const Json& field
     Json line = {{"time", now_text()}, {"level", log_level_name(level)}, {"event", event}};
     if (fields.is_object())
       for (const auto& [name, value] : fields.items()) line[name] = value;
-    const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string text = json_text(line);
     sink_->file.log(spdlog::details::log_msg(spdlog::string_view_t(), spdlog::level::info, text));
     sink_->file.flush();
   } catch (...) {

@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <utility>
 
+#include "core/base/json_text.hpp"
+
 namespace cryored::daemon {
 namespace {
 
@@ -13,7 +15,7 @@ using Labels = std::vector<std::pair<const char*, std::string>>;
 // Backslash, quote and newline, as the format asks; bytes that are no UTF-8 would make scrapers refuse the whole
 // answer.
 std::string escaped(const std::string& text) {
-  const std::string json = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string json = json_text(Json(text));
   const std::string valid = Json::parse(json).get<std::string>();
   std::string out;
   for (const char c : valid) {

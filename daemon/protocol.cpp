@@ -1,5 +1,7 @@
 #include "daemon/protocol.hpp"
 
+#include "core/base/json_text.hpp"
+
 namespace cryored::daemon {
 namespace {
 
@@ -84,7 +86,7 @@ bool parse_stop(const std::string& body) {
   return drain.get<bool>();
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) { return json_text(json); }
 
 std::string queued_line(int ahead) { return dump({{"event", "queued"}, {"ahead", ahead}}) + "\n"; }
 std::string started_line(const Device& device) { return dump({{"event", "started"}, {"device", device.text}}) + "\n"; }

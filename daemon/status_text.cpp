@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/base/json_text.hpp"
+
 namespace cryored::daemon {
 namespace {
 
@@ -17,7 +19,7 @@ class View {
     if (!found || found->is_null()) return "-";
     if (found->is_string())
       return found->get_ref<const std::string&>().empty() ? "-" : printable(found->get<std::string>());
-    return printable(found->dump(-1, ' ', false, Json::error_handler_t::replace));
+    return printable(json_text(*found));
   }
   bool has(const char* path) const { return text(path) != "-"; }
   double number(const char* path) const {

@@ -11,6 +11,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "evaluation/compressed_map.hpp"
 
@@ -106,8 +107,8 @@ std::string record_json(const CellRecord& r) {
   if (r.structure_sha256.empty()) json.erase("structure_sha256");
   // One line for each part that a person may want to look at; the curves in the last.
   std::string text = "{\n";
-  for (const auto& [key, value] : json.items()) text += " " + Json(key).dump() + ": " + value.dump() + ",\n";
-  return text + " \"score\": " + score.dump() + "\n}\n";
+  for (const auto& [key, value] : json.items()) text += " " + json_text(Json(key)) + ": " + json_text(value) + ",\n";
+  return text + " \"score\": " + json_text(score) + "\n}\n";
 }
 
 CellRecord parse_record(const std::string& text, const std::string& path) {
@@ -122,7 +123,7 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
     r.mode = json.at("mode");
     r.group = json.at("group");
     r.large = json.at("large");
-    r.particles = json.at("particles").dump();
+    r.particles = json_text(json.at("particles"));
     r.structure_sha256 = json.value("structure_sha256", "");
     r.snr = json.at("image_snr");
     r.factor = json.at("particles").value("factor", 0.0);
@@ -144,7 +145,7 @@ CellRecord parse_record(const std::string& text, const std::string& path) {
     r.map_scale = json.at("map_scale");
     Json score = json.at("score");
     score.at("final")["maps"] = Json::array();
-    r.score = parse_score_json(score.dump(), path);
+    r.score = parse_score_json(json_text(score), path);
   } catch (const nlohmann::json::exception& e) {
     throw InputError(
         {path, "", e.what(), "a record as this program writes it", "remove the file and run the benchmark again"});

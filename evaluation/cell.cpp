@@ -8,6 +8,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "core/formats/mrc.hpp"
 #include "evaluation/controls.hpp"
@@ -77,7 +78,7 @@ void note_program(const RelionJob& job) {
   std::vector<std::string> words;
   for (const std::string& word : relion_command(job, {})) words.push_back(without_folders(word));
   const Json json = {{"relion_refine_mpi_sha256", begun ? "" : sha256_file(relion)}, {"command", words}};
-  write_text_atomically(path, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_text_atomically(path, json_text(json, 1) + "\n");
 }
 
 }  // namespace
@@ -186,9 +187,9 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
       require_weights(cell);
       known["weights_sha256"] = cell.weights.digest;
     }
-    if (known != before) write_text_atomically(asked, known.dump(2) + "\n");
+    if (known != before) write_text_atomically(asked, json_text(known, 2) + "\n");
   }
-  hold_to_options(asked, wanted.dump(), limits.dump());
+  hold_to_options(asked, json_text(wanted), json_text(limits));
   require_weights(cell);
 
   if (cell.hopeless > 0)

@@ -7,6 +7,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/formats/mrc.hpp"
 
 namespace fs = std::filesystem;
@@ -108,7 +109,7 @@ void keep_phase_score(const std::string& folder, const std::string& name, const 
             pictures.data.begin() + static_cast<std::ptrdiff_t>(score.single.size()));
   write_mrc(base + ".mrc", pictures, 0, MrcMode::float32, true);
   const Json json = {{"schema", "cryored-phase-score"}, {"version", 2}, {"key", key}, {"score", to_json(score)}};
-  write_text_atomically(base + ".json", json.dump(1) + "\n");
+  write_text_atomically(base + ".json", json_text(json, 1) + "\n");
 }
 
 std::optional<PhaseScore> kept_phase_score(const std::string& folder, const std::string& name, const Json& key) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json_text.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/report/plot.hpp"
 #include "evaluation/refine_page.hpp"
@@ -62,7 +63,7 @@ std::string phase_relion_json(const std::vector<PhaseRelionResult>& results) {
                     {"raw_map", Json::parse(score_json(r.raw_map.map))},
                     {"raw_half_maps_0.143_A", r.raw_map.half_map_resolution}});
   }
-  return json.dump();
+  return json_text(json);
 }
 
 void add_phase_relion_sections(ReportPage& page, const std::vector<PhaseRelionResult>& results,

@@ -14,6 +14,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "evaluation/process.hpp"
 #include "evaluation/program.hpp"
 
@@ -47,7 +48,7 @@ void write_timeline(const std::string& folder, const Timeline& timeline) {
                      {"total_seconds", timeline.total_seconds},
                      {"cpu_seconds", timeline.cpu_seconds},
                      {"iterations", iterations}};
-  write_text_atomically(timeline_path(folder), json.dump(2) + "\n");
+  write_text_atomically(timeline_path(folder), json_text(json, 2) + "\n");
 }
 
 /// Seconds until the stop rule ends the job at the latest, from the pace so far.

@@ -9,6 +9,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "simulation/structures.hpp"
 
@@ -63,7 +64,7 @@ Json options_json(const ParticleOptions& o) {
 
 }  // namespace
 
-std::string particle_options_json(const ParticleOptions& options) { return options_json(options).dump(); }
+std::string particle_options_json(const ParticleOptions& options) { return json_text(options_json(options)); }
 
 std::string particle_options_suffix(const ParticleOptions& o) {
   std::string suffix;
@@ -92,15 +93,15 @@ void hold_to_options(const std::string& path, const std::string& wanted_text, co
   if (known) {
     for (const auto& [key, value] : wanted.items())
       if (!found.contains(key) || found[key] != value)
-        refuse(key, found.contains(key) ? found[key].dump() : "nothing", value.dump());
+        refuse(key, found.contains(key) ? json_text(found[key]) : "nothing", json_text(value));
     // An option at its default now that was not then.
     const Json may_change = Json::parse(changeable);
     for (const auto& [key, value] : found.items())
-      if (!wanted.contains(key) && !may_change.contains(key)) refuse(key, value.dump(), "nothing");
+      if (!wanted.contains(key) && !may_change.contains(key)) refuse(key, json_text(value), "nothing");
   }
   Json all = wanted;
   all.update(Json::parse(changeable));
-  if (!known || found != all) write_text_atomically(path, all.dump(2) + "\n");
+  if (!known || found != all) write_text_atomically(path, json_text(all, 2) + "\n");
 }
 
 bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
@@ -113,13 +114,13 @@ bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
   const std::string asked = (fs::path(data.folder) / "dataset.json").string();
   const std::string done = (fs::path(data.folder) / "complete").string();
   if (fs::exists(done)) {
-    hold_to_options(asked, wanted.dump());
+    hold_to_options(asked, json_text(wanted));
     if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
     return false;
   }
   data.snr = simulate_particles(structure, data.options, data.folder, progress).snr;
-  write_text_atomically(asked, wanted.dump(2) + "\n");
-  write_text_atomically(done, Json({{"snr", data.snr}}).dump() + "\n");
+  write_text_atomically(asked, json_text(wanted, 2) + "\n");
+  write_text_atomically(done, json_text(Json({{"snr", data.snr}})) + "\n");
   return true;
 }
 

@@ -14,6 +14,7 @@
 #include "cli/run_program.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/fourier/fft.hpp"
 #include "models/block_denoiser.hpp"
 #include "models/weights_confidence.hpp"
@@ -121,7 +122,7 @@ void write_samples(const std::string& path, const std::vector<ShellSample>& samp
                    {"yf", s.yf},
                    {"yt", s.yt},
                    {"ft", s.ft}});
-  write_text_atomically(path, out.dump() + "\n");
+  write_text_atomically(path, json_text(out) + "\n");
 }
 
 /// What the guard's figure tells, for each level.
@@ -222,8 +223,8 @@ int run(const Settings& settings) {
   }
   const WeightsInfo written = save_confidence(weights, table, measured, settings.text("out"));
   if (settings.flag("json")) {
-    std::cout << nlohmann::json{{"weights", written.path}, {"sha256", written.sha256}, {"measured", measured}}.dump(1)
-              << "\n";
+    const nlohmann::json out{{"weights", written.path}, {"sha256", written.sha256}, {"measured", measured}};
+    std::cout << json_text(out, 1) << "\n";
     return 0;
   }
   fmt::print("{} shells of {} pairs of {} structures\n{:<46} {:>8} {:>12} {:>12}", samples.size(), places.size(),

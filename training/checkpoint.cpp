@@ -4,6 +4,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 
 namespace cryored {
 
@@ -24,7 +25,7 @@ void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::n
   archive.write("stale", c10::IValue(state.stale));
   archive.write("loss_sum", c10::IValue(state.loss_sum));
   archive.write("counted", c10::IValue(state.counted));
-  archive.write("sessions", c10::IValue(state.sessions.dump()));
+  archive.write("sessions", c10::IValue(json_text(state.sessions)));
   AtomicFile file(path);
   archive.save_to([&](const void* bytes, std::size_t count) {
     file.write(bytes, count);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json_text.hpp"
 #include "core/report/plot.hpp"
 
 namespace cryored {
@@ -167,7 +168,7 @@ std::string pair_json(const PairComparison& comparison) {
   }
   for (std::size_t f = 0; f < comparison.names.size(); ++f)
     out["without_half_map_fsc"][comparison.names[f]] = comparison.unstated[f];
-  return out.dump(1) + "\n";
+  return json_text(out, 1) + "\n";
 }
 
 }  // namespace cryored

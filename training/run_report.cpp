@@ -9,6 +9,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/report/page.hpp"
 #include "core/report/plot.hpp"
 
@@ -149,13 +150,13 @@ RunLog::RunLog(const std::string& folder, std::int64_t step) : path_(folder + "/
   if (!file.is_open()) return;
   file.close();
   std::string kept;
-  for (const auto& line : lines_) kept += line.dump() + "\n";
+  for (const auto& line : lines_) kept += json_text(line) + "\n";
   write_text_atomically(path_, kept);
 }
 
 void RunLog::append(const json& line) {
   std::ofstream file(path_, std::ios::app);
-  file << line.dump() << "\n";
+  file << json_text(line) << "\n";
   file.close();
   if (!file)
     throw SystemError(Problem{path_, "", "cannot be written", "a folder with space",
@@ -211,7 +212,7 @@ void write_run_report(const std::string& folder, const RunReport& r) {
     for (const auto& line : r.lines) column.push_back(line.contains(key) ? line[key] : json());
     curves["curves"][key] = column;
   }
-  write_text_atomically(folder + "/curves.json", curves.dump(1) + "\n");
+  write_text_atomically(folder + "/curves.json", json_text(curves, 1) + "\n");
   write_text_atomically(folder + "/curves.html", curves_page(r));
   write_text_atomically(folder + "/" + r.task.card_file(), model_card(r));
 }

@@ -9,6 +9,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
+#include "core/base/json_text.hpp"
 
 extern char** environ;
 
@@ -45,7 +46,7 @@ int run(const Settings& settings) {
     out["config_files"] = nlohmann::ordered_json::array();
     for (const auto& [level, path] : files) out["config_files"].push_back(path);
     out["unknown_variables"] = unknown;
-    std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out, 2) << "\n";
     return 0;
   }
   for (const auto& option : options) {

@@ -14,6 +14,7 @@
 #include "cli/signals.hpp"
 #include "cli/threads.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/output_path.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
@@ -50,7 +51,7 @@ int run(const Settings& settings) {
     record["device"] = {{"name", device}, {"threads", threads}};
     record["timings_s"] = {
         {"denoiser_load", denoiser.load_seconds()}, {"denoiser_pass", denoiser.pass_seconds()}, {"total", seconds}};
-    std::cout << record.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    std::cout << json_text(record, 2) << "\n";
     return 0;
   }
   char text[160];

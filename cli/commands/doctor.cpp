@@ -12,6 +12,7 @@
 #include "cli/common_options.hpp"
 #include "cli/doctor_job.hpp"
 #include "cli/doctor_machine.hpp"
+#include "core/base/json_text.hpp"
 #include "core/reconstruct/guard.hpp"
 
 namespace cryored {
@@ -143,7 +144,7 @@ int run(const Settings& settings) {
     const JobReport job = examine_job(settings.arguments[0]);
     const Verdict verdict = judge(job);
     if (json)
-      std::cout << to_json(job, verdict).dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+      std::cout << json_text(to_json(job, verdict), 2) << "\n";
     else
       print_job(settings.arguments[0], job, verdict);
     return verdict.problem ? 1 : 0;
@@ -163,7 +164,7 @@ int run(const Settings& settings) {
               << finding.subject << ": " << finding.text << "\n";
     if (!finding.remedy.empty()) std::cout << "         Remedy: " << finding.remedy << "\n";
   }
-  if (json) std::cout << out.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  if (json) std::cout << json_text(out, 2) << "\n";
   return problems ? 1 : 0;
 }
 

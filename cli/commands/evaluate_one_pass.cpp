@@ -18,6 +18,7 @@
 #include "cli/run_program.hpp"
 #include "cli/threads.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/formats/mrc.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/fourier/shells.hpp"
@@ -239,7 +240,7 @@ int run(const Settings& settings) {
     }
   }
   if (json)
-    std::cout << out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    std::cout << json_text(out, 1) << "\n";
   else if (maps > 1)
     std::cout << fmt::format("{} half-maps: mean change {:+.3f}, worst shell of all {:+.3f}\n", maps,
                              mean_change / static_cast<double>(maps), worst_change);

@@ -19,6 +19,7 @@
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "core/fourier/fft.hpp"
 #include "evaluation/phase_json.hpp"
@@ -228,9 +229,7 @@ class Evaluation {
 
   void write() {
     evaluation_.comparisons = compare_methods(evaluation_);
-    write_text_atomically(
-        (out_ / "results.json").string(),
-        evaluation_json(evaluation_).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    write_text_atomically((out_ / "results.json").string(), json_text(evaluation_json(evaluation_), 1) + "\n");
     write_text_atomically((out_ / "index.html").string(), evaluation_page(evaluation_).html());
     const GreyImage mosaic = phase_mosaic(evaluation_.results, evaluation_.molecules[0].name);
     write_text_atomically((out_ / "figure.png").string(), encode_png(mosaic));

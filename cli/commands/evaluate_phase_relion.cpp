@@ -17,6 +17,7 @@
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "core/fourier/fft.hpp"
 #include "evaluation/cell.hpp"
@@ -112,7 +113,7 @@ class Run {
     stage("particles");
     const std::string asked = (out_ / "particles" / "dataset.json").string();
     fs::create_directories(out_ / "particles");
-    hold_to_options(asked, to_json(options_, settings_.arguments[0]).dump());
+    hold_to_options(asked, json_text(to_json(options_, settings_.arguments[0])));
     if (fs::exists(particles("particles.star"))) return;
     if (!make_phase_stack(
             structure_, options_, (out_ / "particles").string(), load_phase_library().simulate, threads_,
@@ -155,7 +156,7 @@ class Run {
     stack.stack = "phases_1.mrcs";
     const std::string kept = m.method->description() + " " + m.weights_sha256;
     fs::create_directories(o.output);
-    hold_to_options(o.output + ".json", Json({{"method", kept}}).dump());
+    hold_to_options(o.output + ".json", json_text(Json({{"method", kept}})));
     if (!fs::exists(stack.star) || !fs::exists(fs::path(o.output) / stack.stack)) run_phase(o, *m.method);
   }
 
@@ -168,7 +169,7 @@ class Run {
                                asked + " beside it",
                                "remove " + (out_ / methods_[variants_.size() - 1].file_name()).string() +
                                    " and run the same command again"});
-    hold_to_options(asked, wanted.dump(), changeable.dump());
+    hold_to_options(asked, json_text(wanted), json_text(changeable));
   }
 
   void classify() {
@@ -247,8 +248,7 @@ class Run {
                  {"particles", to_json(options_, settings_.arguments[0])},
                  {"variants", Json::parse(phase_relion_json(variants_))}};
     if (!known_.map.fsc.empty()) json["known_poses"] = Json::parse(score_json(known_.map));
-    write_text_atomically((out_ / "results.json").string(),
-                          json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    write_text_atomically((out_ / "results.json").string(), json_text(json, 1) + "\n");
 
     ReportPage page(
         "RELION on processed particle images",

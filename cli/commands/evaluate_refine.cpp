@@ -17,6 +17,7 @@
 #include "cli/weights_modes.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/fourier/fft.hpp"
 #include "evaluation/benchmark.hpp"
 #include "evaluation/controls.hpp"
@@ -170,8 +171,7 @@ int run(const Settings& settings) {
         if (labelled.result.other_hand)
           results.back()["score_other_hand"] = nlohmann::ordered_json::parse(score_json(*labelled.result.other_hand));
         cells.push_back(std::move(labelled));
-        write_text_atomically((out / "results.json").string(),
-                              results.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+        write_text_atomically((out / "results.json").string(), json_text(results, 1) + "\n");
       }
       if (cells.empty()) continue;
       const ReportTable table = result_table(cells);

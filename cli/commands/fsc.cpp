@@ -10,6 +10,7 @@
 #include "cli/map_input.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/output_path.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/report/plot.hpp"
@@ -91,7 +92,7 @@ int run(const Settings& settings) {
       out["crossings"].push_back(
           {{"threshold", c.threshold}, {"shell", c.shell}, {"resolution_A", c.resolution}, {"reached", c.reached}});
     out["fsc"] = curve;
-    std::cout << out.dump(2) << "\n";
+    std::cout << json_text(out, 2) << "\n";
     return 0;
   }
   std::ostringstream text;

@@ -6,6 +6,7 @@
 #include "cli/common_options.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/reconstruct_run.hpp"
+#include "core/base/json_text.hpp"
 
 namespace cryored {
 namespace {
@@ -14,7 +15,7 @@ int run(const Settings& settings) {
   const ReconstructOutcome outcome = run_reconstruction(settings);
   // One line, flushed at once: RELION's log mixes the output of several ranks.
   if (settings.flag("json"))
-    std::cout << outcome.record.dump(2, ' ', false, Json::error_handler_t::replace) << std::endl;
+    std::cout << json_text(outcome.record, 2) << std::endl;
   else
     std::cout << outcome.line << std::endl;
   return 0;

@@ -15,6 +15,7 @@
 #include "cli/simulation_options.hpp"
 #include "cli/threads.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/fourier/fft.hpp"
 #include "simulation/data_set.hpp"
 #include "simulation/structures.hpp"
@@ -70,7 +71,7 @@ int run(const Settings& settings) {
                                made ? fmt::format("{:.1f} s", seconds) : std::string("there already"))
                 << std::flush;
   }
-  if (json) std::cout << report.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+  if (json) std::cout << json_text(report, 1) << "\n";
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
+#include "core/base/json_text.hpp"
 #include "daemon/address.hpp"
 #include "daemon/registry.hpp"
 #include "daemon/status_text.hpp"
@@ -31,7 +32,7 @@ int run(const Settings& settings) {
   const std::string folder = daemon::runtime_folder();
   const auto all = daemon::find_daemons(folder);
   if (settings.flag("json"))
-    std::cout << to_json(all, folder).dump(2, ' ', false, Json::error_handler_t::replace) << std::endl;
+    std::cout << json_text(to_json(all, folder), 2) << std::endl;
   else
     for (const std::string& line : daemon::status_lines(all, folder)) std::cout << line << "\n";
   std::cout.flush();

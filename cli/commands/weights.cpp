@@ -8,6 +8,7 @@
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "models/weights_confidence.hpp"
 #include "models/weights_file.hpp"
 
@@ -78,7 +79,7 @@ int run(const Settings& settings) {
       std::cerr << "cryored: error: " << error.what() << "\n";
     }
   }
-  if (settings.flag("json")) std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  if (settings.flag("json")) std::cout << json_text(out, 2) << "\n";
   return broken ? 1 : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 
 namespace cryored {
@@ -39,7 +40,7 @@ std::string to_line(const PhaseRecord& record) {
   // JSON has no infinity: an empty piece has no extremes.
   if (s.count > 0) line["range"] = {s.low, s.high};
   for (const BadParticle& bad : record.bad) line["bad"].push_back({bad.row, bad.problem});
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(line);
 }
 
 std::vector<PhaseRecord> read_journals(const std::string& folder) {
@@ -120,9 +121,8 @@ void require_same_plan(const Json& found, const Json& now, const std::string& pa
   for (const auto& [key, value] : now.items()) {
     const Json before = found.contains(key) ? found[key] : Json();
     if (before == value) continue;
-    throw InputError(Problem{path, "an unfinished run in this folder differs in " + key,
-                             before.dump(-1, ' ', false, Json::error_handler_t::replace),
-                             value.dump(-1, ' ', false, Json::error_handler_t::replace) + " as now",
+    throw InputError(Problem{path, "an unfinished run in this folder differs in " + key, json_text(before),
+                             json_text(value) + " as now",
                              "give the same options to go on with it, another --o, or --fresh to begin anew"});
   }
 }

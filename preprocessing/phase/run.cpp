@@ -11,6 +11,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "core/base/output_path.hpp"
 #include "preprocessing/phase/normalise.hpp"
 #include "preprocessing/phase/output_star.hpp"
@@ -129,7 +130,7 @@ class PhaseRun {
     const auto& groups = set_->groups();
     for (std::size_t g = 0; g < groups.size(); ++g)
       SharedStack::create(result_.stacks[g], groups[g].box, groups[g].rows.size());
-    write_text_atomically(plan_path(), plan_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_text_atomically(plan_path(), json_text(plan_, 2) + "\n");
   }
 
   std::string star_path() const { return (fs::path(options_.output) / "particles.star").string(); }
