@@ -6,6 +6,9 @@
 #include <dlfcn.h>
 #include <torch/types.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "core/base/error.hpp"
 
 namespace cryored {
@@ -41,7 +44,7 @@ c10::Device prepare_device(const DeviceChoice& choice) {
   if (!choice.cuda) return c10::Device(c10::kCPU);
   load_cuda_part(choice);
   const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(choice.gpu.index));
-  try {
+  const auto probe_device = [&] {
     // Libraries that know of no device argument, NCCL among them, take the thread's current one.
     at::accelerator::setDeviceIndex(device.index());
     auto& context = at::globalContext();
@@ -55,16 +58,26 @@ c10::Device prepare_device(const DeviceChoice& choice) {
     const float sum = probe.sum().item<float>();
     if (sum != 8 * 27)
       throw SystemError(explain_gpu_failure(choice, "a test convolution gave " + std::to_string(sum) + ", not 216"));
-  } catch (const c10::Error& e) {
-    throw SystemError(explain_gpu_failure(choice, e.what_without_backtrace()));
+  };
+  try {
+    with_our_errors(choice, "", probe_device);
+  } catch (const OutOfMemory& e) {
+    throw DeviceMemoryError(explain_gpu_failure(choice, "out of memory: " + e.what));
   }
   return device;
 }
 
-bool is_device_failure(const std::string& what) {
-  const auto has = [&](const char* text) { return what.find(text) != std::string::npos; };
-  return (has("CUDA error") || has("CUDNN_STATUS") || has("CUBLAS_STATUS")) && !has("no kernel image") &&
-         !has("not compatible") && !has("driver version is insufficient");
+GpuFault gpu_fault(const std::string& what) {
+  const auto has = [&](std::initializer_list<const char*> texts) {
+    return std::any_of(texts.begin(), texts.end(), [&](const char* t) { return what.find(t) != what.npos; });
+  };
+  // Handles of cuDNN and cuBLAS that a full card leaves no room for are "not initialized".
+  if (has({"allocate memory", "out of memory", "_STATUS_ALLOC_FAILED", "_STATUS_NOT_INITIALIZED"}))
+    return GpuFault::memory;
+  if (has({"no kernel image", "not compatible", "driver version is insufficient", "_STATUS_NOT_SUPPORTED",
+           "_STATUS_BAD_PARAM", "_STATUS_INVALID_VALUE", "_STATUS_ARCH_MISMATCH"}))
+    return GpuFault::computation;
+  return has({"CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS"}) ? GpuFault::device : GpuFault::computation;
 }
 
 void release_cached_memory(const c10::Device& device) {

@@ -17,7 +17,7 @@ namespace cryored {
 /// turns TF32 off and deterministic algorithms on, makes it the calling thread's current device, and runs one
 /// small convolution. Must come before anything else asks LibTorch for CUDA, because LibTorch remembers the first
 /// answer.
-/// Throws SystemError naming the way out; never falls back to the CPU.
+/// Throws SystemError naming the way out, DeviceMemoryError where the card is full; never falls back to the CPU.
 c10::Device prepare_device(const DeviceChoice& choice);
 
 /// What the device could not hold; caught where less can be tried.
@@ -25,8 +25,13 @@ struct OutOfMemory {
   std::string what;
 };
 
-/// As CUDA and its libraries tell of a computation that failed, and not of what this LibTorch or driver cannot do.
-bool is_device_failure(const std::string& what);
+/// What LibTorch's message says of a computation on a GPU that failed.
+enum class GpuFault {
+  memory,       ///< the card is full; less may do
+  device,       ///< the card or the context is lost, and each later call with it
+  computation,  ///< this one only, or what this LibTorch or driver cannot do
+};
+GpuFault gpu_fault(const std::string& what);
 
 /// LibTorch's exceptions of `action` become ours: OutOfMemory, or SystemError with `remedy` (on a GPU with what
 /// explain_gpu_failure() knows; DeviceFailure where it is lost).
@@ -38,9 +43,9 @@ auto with_our_errors(const DeviceChoice& choice, const char* remedy, Action&& ac
     throw OutOfMemory{e.what_without_backtrace()};
   } catch (const c10::Error& e) {
     const std::string what = e.what_without_backtrace();
-    if (what.find("allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
-      throw OutOfMemory{what};
-    if (choice.cuda && is_device_failure(what)) throw DeviceFailure(explain_gpu_failure(choice, what));
+    const GpuFault fault = gpu_fault(what);
+    if (fault == GpuFault::memory) throw OutOfMemory{what};
+    if (choice.cuda && fault == GpuFault::device) throw DeviceFailure(explain_gpu_failure(choice, what));
     if (choice.cuda) throw SystemError(explain_gpu_failure(choice, what));
     throw SystemError(Problem{choice.text, "LibTorch", what, "", remedy});
   } catch (const std::bad_alloc&) {

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define CRYORED_CUDA_ABI 1
+#define CRYORED_CUDA_ABI 2
 
 enum CryoredCudaStatus {
   CRYORED_CUDA_OK = 0,
@@ -18,7 +18,8 @@ enum CryoredCudaStatus {
   CRYORED_CUDA_DRIVER = 2,       /* driver missing, too old or failing */
   CRYORED_CUDA_MEMORY = 3,       /* not enough GPU memory */
   CRYORED_CUDA_ARCHITECTURE = 4, /* no code in this library for the GPU's architecture */
-  CRYORED_CUDA_FAILURE = 5
+  CRYORED_CUDA_FAILURE = 5,      /* the device failed; the process may never get over it */
+  CRYORED_CUDA_COMPUTATION = 6   /* this computation failed; the device answers */
 };
 
 /* One column of the half ball, see core/reconstruct/pipeline.hpp: kz = -reach .. reach from `offset` on. */

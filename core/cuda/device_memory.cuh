@@ -16,6 +16,11 @@ struct Failure {
   std::string message;
 };
 
+/// Of an error that says nothing of its own: a lost context fails in each later call, too.
+inline int status_by_asking() {
+  return cudaDeviceSynchronize() == cudaSuccess ? CRYORED_CUDA_COMPUTATION : CRYORED_CUDA_FAILURE;
+}
+
 inline int status_of(cudaError_t error) {
   switch (error) {
     case cudaErrorNoDevice:
@@ -35,7 +40,7 @@ inline int status_of(cudaError_t error) {
     case cudaErrorInvalidKernelImage:
       return CRYORED_CUDA_ARCHITECTURE;
     default:
-      return CRYORED_CUDA_FAILURE;
+      return status_by_asking();
   }
 }
 
@@ -47,7 +52,7 @@ inline void check(cudaError_t error, const char* what) {
 
 inline void check(cufftResult result, const char* what) {
   if (result == CUFFT_SUCCESS) return;
-  const int status = result == CUFFT_ALLOC_FAILED ? CRYORED_CUDA_MEMORY : CRYORED_CUDA_FAILURE;
+  const int status = result == CUFFT_ALLOC_FAILED ? CRYORED_CUDA_MEMORY : status_by_asking();
   throw Failure{status, std::string(what) + ": cuFFT error " + std::to_string(static_cast<int>(result))};
 }
 
@@ -108,7 +113,7 @@ int guarded(int device, char* message, std::size_t message_size, F work) {
     status = failure.status;
     text = failure.message;
   } catch (const std::exception& error) {
-    status = CRYORED_CUDA_FAILURE;
+    status = CRYORED_CUDA_COMPUTATION;
     text = error.what();
   }
   if (message != nullptr && message_size > 0) {

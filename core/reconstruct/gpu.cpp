@@ -88,6 +88,10 @@ void check(int status, int device, const std::array<char, 512>& message) {
       problem.allowed = "a GPU architecture that this build holds code for";
       problem.remedy = "build with -DCMAKE_CUDA_ARCHITECTURES=native on this machine, or use --device cpu";
       break;
+    case CRYORED_CUDA_COMPUTATION:
+      problem.allowed = "a computation without failure";
+      problem.remedy = "end other programs on this GPU, or use --device cpu";
+      break;
     default:
       problem.allowed = "a computation without failure";
       problem.remedy = "look for GPU errors in the system log (dmesg), or use --device cpu";

@@ -246,8 +246,18 @@ std::optional<std::string> find_symmetry(const ReconstructRequest& request) {
     if (group.empty()) return std::nullopt;
     return in_upper_case(std::string(group));
   };
-  if (auto group = first_of(job_files(request, Kind::sampling), nullptr, of_sampling)) return group;
-  return first_of(job_files(request, Kind::optimiser), nullptr, symmetry_of_command);
+  // The command, too, before a sampling file of this iteration, which may be of an older run: relion_refine without MPI
+  // writes none for iteration 0.
+  for (const bool earlier : {true, false}) {
+    const auto files = [&](Kind kind) {
+      std::vector<JobFile> some = job_files(request, kind);
+      std::erase_if(some, [&](const JobFile& f) { return (f.iteration < request.iteration) != earlier; });
+      return some;
+    };
+    if (auto group = first_of(files(Kind::sampling), nullptr, of_sampling)) return group;
+    if (auto group = first_of(files(Kind::optimiser), nullptr, symmetry_of_command)) return group;
+  }
+  return std::nullopt;
 }
 
 std::optional<HelicalSymmetry> find_helix(const ReconstructRequest& request) {

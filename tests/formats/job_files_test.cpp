@@ -166,6 +166,17 @@ TEST(Symmetry, FilesOfAnOlderRunDoNotCount) {
   EXPECT_FALSE(find_helix(request));
 }
 
+// relion_refine without MPI writes an optimiser for iteration 0 and no sampling file.
+TEST(Symmetry, TheCommandGoesBeforeASamplingFileOfAnOlderRun) {
+  const TempFolder folder;
+  write_bytes(folder / "run_it001_sampling.star", sampling_text("C2"));
+  write_bytes(folder / "run_it000_optimiser.star",
+              "# RELION optimiser\n# --o " + (folder / "run") + " --sym C4\ndata_optimiser_general\n_rlnX 1\n");
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_class001")).value_or("none"), "C4");
+  write_bytes(folder / "run_it001_sampling.star", sampling_text("C4"));  // after the call
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it002_class001")).value_or("none"), "C4");
+}
+
 TEST(Symmetry, OfAJobContinuedUnderAnotherName) {
   const TempFolder folder;
   fs::create_directory(folder / "old");

@@ -288,5 +288,20 @@ TEST_F(Denoising, GpuThatIsNotThereOrWhoseLibrariesAreMissingIsAnErrorOfItsOwn) 
   expect_error<SystemError>([&] { prepare_device(choice); }, "one for CUDA 11.8", "update the NVIDIA driver");
 }
 
+TEST(GpuFault, AFullCardAndAnUnsupportedComputationAreNotALostDevice) {
+  for (const char* text : {"CUDA out of memory. Tried to allocate 2.00 GiB", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+                           "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                           "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED", "DefaultCPUAllocator: can't allocate memory"})
+    EXPECT_EQ(gpu_fault(text), GpuFault::memory) << text;
+  for (const char* text :
+       {"CUDA error: an illegal memory access was encountered", "CUDA error: unspecified launch failure",
+        "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "CUDA error: CUBLAS_STATUS_INTERNAL_ERROR"})
+    EXPECT_EQ(gpu_fault(text), GpuFault::device) << text;
+  for (const char* text : {"CUDA error: no kernel image is available for execution on the device",
+                           "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED", "cuDNN error: CUDNN_STATUS_BAD_PARAM",
+                           "The size of tensor a (3) must match the size of tensor b (4)"})
+    EXPECT_EQ(gpu_fault(text), GpuFault::computation) << text;
+}
+
 }  // namespace
 }  // namespace cryored
