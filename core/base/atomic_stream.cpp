@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <new>
 #include <thread>
+#include <vector>
 
 #include "core/base/atomic_file.hpp"
 
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t kBuffer = std::size_t{4} << 20;
 static_assert(kBuffer % AtomicFile::kDiskPiece == 0);
+constexpr std::size_t kBuffers = 8;  // on their way: whoever makes the bytes does so in bursts
 
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
@@ -33,47 +36,53 @@ Buffer new_buffer() {
 struct AtomicStream::State {
   explicit State(const std::string& path) : file(path) {}
 
-  /// Gives the full buffer to the thread and takes the other one.
+  /// Gives the full buffer to the thread and takes an empty one.
   void hand_over() {
-    if (!thread.joinable()) {
-      other = new_buffer();
-      thread = std::jthread([this](const std::stop_token& stop) { run(stop); });
-    }
+    if (!thread.joinable()) thread = std::jthread([this](const std::stop_token& stop) { run(stop); });
     std::unique_lock lock(mutex);
-    wait(lock);
-    std::swap(filling, other);
+    changed.wait(lock, [&] { return full.size() < kBuffers; });
+    if (fault) std::rethrow_exception(fault);
+    if (empty.empty()) empty.push_back(new_buffer());
+    full.push_back(std::move(filling));
+    filling = std::move(empty.back());
+    empty.pop_back();
     used = 0;
-    full = true;
     changed.notify_all();
   }
 
-  /// Until the thread has written what it has. Throws what failed there.
-  void wait(std::unique_lock<std::mutex>& lock) {
-    changed.wait(lock, [&] { return !full; });
+  void wait_until_written() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return full.empty(); });
     if (fault) std::rethrow_exception(fault);
   }
 
   void run(const std::stop_token& stop) {
     std::unique_lock lock(mutex);
-    while (changed.wait(lock, stop, [&] { return full; })) {
+    while (changed.wait(lock, stop, [&] { return !full.empty(); }) && !stop.stop_requested()) {
+      const char* const piece = full.front().get();
+      const bool good = !fault;
       lock.unlock();
+      std::exception_ptr problem;
       try {
-        file.write_past_cache(other.get(), kBuffer);
+        if (good) file.write_past_cache(piece, kBuffer);
       } catch (...) {
-        fault = std::current_exception();
+        problem = std::current_exception();
       }
       lock.lock();
-      full = false;
+      if (problem) fault = problem;
+      empty.push_back(std::move(full.front()));
+      full.pop_front();
       changed.notify_all();
     }
   }
 
-  AtomicFile file;  // the thread's while `full`
-  Buffer filling = new_buffer(), other;
+  AtomicFile file;  // the thread's while anything is `full`
+  Buffer filling = new_buffer();
   std::size_t used = 0;  // of `filling`
   std::mutex mutex;
   std::condition_variable_any changed;
-  bool full = false;  // `other` is to be written
+  std::deque<Buffer> full;  // to be written, in this order; the first one is in the thread's hands
+  std::vector<Buffer> empty;
   std::exception_ptr fault;
   std::jthread thread;  // the last member: it uses the others
 };
@@ -96,10 +105,7 @@ void AtomicStream::write(const void* bytes, std::size_t count) {
 
 void AtomicStream::commit(const void* head, std::size_t count) {
   State& s = *state_;
-  {
-    std::unique_lock lock(s.mutex);
-    s.wait(lock);
-  }
+  s.wait_until_written();
   s.file.write(s.filling.get(), s.used);
   s.used = 0;
   s.file.overwrite(0, head, count);

@@ -18,7 +18,7 @@ class AtomicStream {
   AtomicStream(const AtomicStream&) = delete;
   AtomicStream& operator=(const AtomicStream&) = delete;
 
-  /// Appends bytes; waits where two pieces of some MiB are on their way. Throws SystemError, which may be that of
+  /// Appends bytes; waits where 32 MiB are on their way. Throws SystemError, which may be that of
   /// earlier bytes.
   void write(const void* bytes, std::size_t count);
 
