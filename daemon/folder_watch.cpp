@@ -36,19 +36,23 @@ std::string stamp_of(const struct stat& info) {
          std::to_string(info.st_ctim.tv_nsec);
 }
 
-/// Of the folder itself, no link. On network file systems by opening it, for only that asks the server: lstat() answers
-/// from the attributes of up to a minute ago.
-bool look_at_folder(const std::string& path, bool network, struct stat& info) {
+/// Any other error may pass, as that of a server that does not answer for a while.
+bool means_gone(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
+
+/// Of the folder itself, no link; 0 or the error. On network file systems by opening it, for only that asks the server:
+/// lstat() answers from the attributes of up to a minute ago.
+int look_at_folder(const std::string& path, bool network, struct stat& info) {
   if (network) {
     const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) {
-      const bool seen = fstat(fd, &info) == 0;
+      const int error = fstat(fd, &info) == 0 ? 0 : errno;
       close(fd);
-      return seen;
+      return error;
     }
-    if (errno != EACCES && errno != EMFILE && errno != ENFILE) return false;
+    if (errno != EACCES && errno != EMFILE && errno != ENFILE) return errno;
   }
-  return lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  if (lstat(path.c_str(), &info) != 0) return errno;
+  return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
 }
 
 bool below(const std::string& path, const std::string& folder) {
@@ -112,11 +116,14 @@ void FolderWatch::wake() const {
 void FolderWatch::enter(const std::string& path, const Folder* parent) {
   if (folders_.count(path) != 0) return;
   struct stat info {};
-  if (lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return;
+  const int error = look_at_folder(path, false, info);
+  if (means_gone(error)) return;
   Folder folder;
   folder.device = info.st_dev;
+  // One that cannot be looked at now is polled.
   folder.network =
-      parent && parent->device == folder.device ? parent->network : inotify_ < 0 || watch_method(path) != "inotify";
+      error != 0 ||
+      (parent && parent->device == folder.device ? parent->network : inotify_ < 0 || watch_method(path) != "inotify");
   if (!folder.network && inotify_ >= 0) {
     // Before the listing: what appears in between is heard of twice rather than never.
     folder.watch = inotify_add_watch(inotify_, path.c_str(), events_of_interest);
@@ -145,13 +152,7 @@ void FolderWatch::list(const std::string& path) {
   if (!stream) {
     const int error = errno;
     if (fd >= 0) close(fd);
-    if (error == ENOENT || error == ENOTDIR || error == ELOOP) {
-      leave(path);
-    } else if (folder.stamp != std::strerror(error)) {
-      note_("watch.unreadable", {{"folder", path}, {"warning", std::strerror(error)}});
-      folder.stamp = std::strerror(error);
-    }
-    return;
+    return not_seen(path, error);
   }
   const std::string stamp = stamp_of(info);
   if (stamp != folder.stamp)
@@ -162,7 +163,7 @@ void FolderWatch::list(const std::string& path) {
   const Folder copy = folder;
   std::set<std::string> requests;
   std::vector<std::string> inner;
-  while (const dirent* entry = readdir(stream)) {
+  while (const dirent* entry = (errno = 0, readdir(stream))) {
     const std::string name = entry->d_name;
     if (name[0] == '.') continue;
     if (is_request_file(name)) {
@@ -174,14 +175,26 @@ void FolderWatch::list(const std::string& path) {
       is_folder = fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
     if (is_folder) inner.push_back(joined(path, name));
   }
+  const int error = errno;
   closedir(stream);
+  requests_.insert(requests.begin(), requests.end());
+  if (error != 0) return not_seen(path, error);
   const auto parent_of = [](const std::string& file) {
     return file.substr(0, std::max<std::size_t>(1, file.rfind('/')));
   };
   for (auto at = requests_.lower_bound(joined(path, "")); at != requests_.end() && below(*at, path);)
     at = parent_of(*at) == path && requests.count(*at) == 0 ? requests_.erase(at) : std::next(at);
-  requests_.insert(requests.begin(), requests.end());
   for (const std::string& name : inner) enter(name, &copy);
+}
+
+void FolderWatch::not_seen(const std::string& path, int error) {
+  if (means_gone(error)) return leave(path);
+  Folder& folder = folders_.at(path);
+  folder.next_look = monotonic() + (folder.watch >= 0 ? options_.second_look : options_.poll);
+  const std::string stamp = std::strerror(error);  // no folder's, so that it is listed once it can be read
+  if (folder.stamp == stamp || folder.stamp == "gone") return;
+  note_("watch.unreadable", {{"folder", path}, {"warning", stamp}});
+  folder.stamp = stamp;
 }
 
 void FolderWatch::leave(const std::string& path) {
@@ -214,8 +227,8 @@ void FolderWatch::look_again(double now, bool everything) {
     if (found == folders_.end()) continue;
     Folder& folder = found->second;
     struct stat info {};
-    if (!look_at_folder(path, folder.network, info)) {
-      leave(path);
+    if (const int error = look_at_folder(path, folder.network, info); error != 0) {
+      not_seen(path, error);
       continue;
     }
     if (folder.stamp == "gone") {

@@ -50,6 +50,7 @@ class FolderWatch {
   };
   void enter(const std::string& path, const Folder* parent);
   void list(const std::string& path);
+  void not_seen(const std::string& path, int error);  ///< leaves it, or keeps what is known of it for the next look
   void leave(const std::string& path);
   void look_again(double now, bool everything);
   void read_events();

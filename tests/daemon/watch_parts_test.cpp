@@ -1,6 +1,7 @@
 // What a watching daemon is made of: claims, stillness, and finding request files.
 
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "core/base/error.hpp"
@@ -160,6 +162,35 @@ TEST_P(Folders, ARootThatGoesMayComeBack) {
   fs::create_directory(scratch / "root");
   put(std::string("root/x") + kEnding);
   EXPECT_EQ(see(folders, {path}), std::set<std::string>{path});
+}
+
+// EACCES stands for the errors of a file server that does not answer.
+TEST_P(Folders, WhatCannotBeSeenForAWhileIsNotForgotten) {
+  constexpr unsigned nobody = 65534;
+  fs::create_directories(scratch / "root/sub");
+  const std::string path = put(std::string("root/sub/x") + kEnding);
+  const bool is_root = geteuid() == 0;  // whom no mode keeps out
+  for (const char* name : {"root", "root/sub"})
+    if (is_root) {
+      ASSERT_EQ(chown((scratch / name).c_str(), nobody, nobody), 0);
+    }
+  fs::permissions(scratch.path(), fs::perms::group_exec, fs::perm_options::add);
+  FolderWatchOptions wanted = options();
+  wanted.roots = {scratch / "root"};
+  wanted.second_look = 0.02;
+  std::map<std::string, int> unreadable;
+  FolderWatch folders(wanted, [&](const std::string& event, const Json& fields) {
+    if (event == "watch.unreadable") ++unreadable[fields["folder"]];
+  });
+  fs::permissions(scratch / "root", fs::perms::none);
+  if (is_root) setfsuid(nobody);
+  for (int i = 0; i < 10; ++i) folders.wait(0.02);
+  EXPECT_EQ(folders.requests(), std::set<std::string>{path});
+  EXPECT_EQ(unreadable, (std::map<std::string, int>{{scratch / "root", 1}, {scratch / "root/sub", 1}}));
+  if (is_root) setfsuid(0);
+  fs::permissions(scratch / "root", fs::perms::owner_all);
+  const std::string second = put(std::string("root/sub/y") + kEnding);
+  EXPECT_EQ(see(folders, {path, second}), (std::set<std::string>{path, second}));
 }
 
 TEST_P(Folders, MoreEventsThanTheKernelKeeps) {
