@@ -164,13 +164,14 @@ sockaddr_un socket_address(const std::string& path) {
   return address;
 }
 
-DaemonLock::DaemonLock(const Address& address, int patience_ms) : path_(address.lock()) {
+DaemonLock::DaemonLock(const Address& address, int patience_ms, File file) : path_(address.lock()) {
   const auto fail = [&] {
     throw SystemError(Problem{path_, "lock of the daemon", std::strerror(errno), "a file that can be made and locked",
                               "check the folder, or name one on a local disk in CRYORED_RUNTIME_DIR"});
   };
   for (int waited = 0;;) {
-    const int fd = open_lock(path_, O_RDWR | O_CREAT);
+    const int fd = open_lock(path_, file == File::create ? O_RDWR | O_CREAT : O_RDWR);
+    if (fd < 0 && file == File::existing && errno == ENOENT) return;
     if (fd < 0) fail();
     if (lock_now(fd, LOCK_EX) == 0) {
       if (same_file(fd, path_)) {

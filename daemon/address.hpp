@@ -55,9 +55,11 @@ sockaddr_un socket_address(const std::string& path);
 /// The lock that a daemon holds as long as it lives; the kernel frees it however the daemon ends.
 class DaemonLock {
  public:
+  enum class File { create, existing };
   /// Takes the lock, or waits up to `patience_ms` for one who only looks (daemon_lives). Not held where another
-  /// daemon has it. Throws SystemError when the file cannot be made or locked.
-  explicit DaemonLock(const Address& address, int patience_ms = 300);
+  /// daemon has it, nor where `existing` is asked for and there is none. Throws SystemError when the file cannot be
+  /// made or locked.
+  explicit DaemonLock(const Address& address, int patience_ms = 300, File file = File::create);
   ~DaemonLock();  ///< frees the lock; the file goes, too
   DaemonLock(const DaemonLock&) = delete;
   DaemonLock& operator=(const DaemonLock&) = delete;

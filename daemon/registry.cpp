@@ -1,15 +1,18 @@
 #include "daemon/registry.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <ctime>
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <regex>
 
 #include "core/base/error.hpp"
@@ -47,6 +50,16 @@ std::string key_of_file(const std::string& name) {
   static const std::regex pattern("([A-Za-z0-9_-]{1,32}-[0-9a-f]{16})\\.(json|lock|sock|([0-9]\\.)?log)");
   std::smatch parts;
   return std::regex_match(name, parts, pattern) ? parts[1].str() : "";
+}
+
+/// Also where it cannot be told.
+bool somebody_listens(const std::string& path) {
+  const sockaddr_un name = socket_address(path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const bool nobody = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 &&
+                      (errno == ENOENT || errno == ECONNREFUSED);
+  if (fd >= 0) close(fd);
+  return !nobody;
 }
 
 bool is_of_another_host(const Json& file) {
@@ -122,8 +135,12 @@ std::vector<std::string> remove_leftovers(const std::string& folder, const std::
     const Address address{folder, key};
     if (std::difftime(std::time(nullptr), left.newest) < age || is_of_another_host(daemon_file(address))) continue;
     try {
-      const DaemonLock lock(address, 0);  // its file goes with it
-      if (!lock.held()) continue;
+      // Cleaners of /tmp take old files from a daemon that lives, but not its socket.
+      if (somebody_listens(address.socket())) continue;
+      std::optional<DaemonLock> lock;  // its file goes with it
+      if (std::find(left.files.begin(), left.files.end(), address.lock()) != left.files.end())
+        lock.emplace(address, 0, DaemonLock::File::existing);
+      if (lock && !lock->held()) continue;
       for (const std::string& file : left.files)
         if (file != address.lock()) unlink(file.c_str());
       removed.push_back(key);

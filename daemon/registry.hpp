@@ -35,9 +35,9 @@ Json daemon_file(const Address& address);
 int pid_of(const Json& file);
 std::string pid_text(const Json& file);
 
-/// Removes what daemons of other keys have left in `folder` (KEY.json, socket, lock and logs): those whose lock is
-/// free, that do not say to be of another host, and of whose files none was written to for `age` seconds. Returns their
-/// keys.
+/// Removes what daemons of other keys have left in `folder` (KEY.json, socket, lock and logs): those whose lock is free
+/// or gone, on whose socket nobody listens, that do not say to be of another host, and of whose files none was written
+/// to for `age` seconds. Returns their keys.
 std::vector<std::string> remove_leftovers(const std::string& folder, const std::string& own_key, double age = 86400);
 
 /// All of `folder`, by key; each one that lives is asked and given `patience` to answer. A folder that is not there

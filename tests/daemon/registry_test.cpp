@@ -140,6 +140,11 @@ TEST(Registry, RemovesWhatDaemonsOfOtherKeysLeftLongAgo) {
   for (const char* name : {"notes.json", "name-0000.json", "killed-0000000000000000.json.bak"}) make(name);
   const DaemonLock alive({path, "alive-" + hash});
   ASSERT_TRUE(alive.held());
+  // A cleaner has taken the lock of a daemon that lives.
+  const FakePeer listening(folder / ("unlocked-" + hash + ".sock"), "");
+  const timespec times[2] = {{1000000, 0}, {1000000, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, (folder / ("unlocked-" + hash + ".sock")).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+  make("unlocked-" + hash + ".log");
   EXPECT_EQ(remove_leftovers(path, "own-" + hash), (std::vector<std::string>{"killed-" + hash, "logged-" + hash}));
   for (const char* ending : {".json", ".lock", ".sock", ".log", ".1.log"})
     EXPECT_FALSE(there("killed-" + hash + ending));
@@ -147,9 +152,10 @@ TEST(Registry, RemovesWhatDaemonsOfOtherKeysLeftLongAgo) {
   EXPECT_FALSE(there("logged-" + hash + ".lock"));
   for (const std::string& name :
        {"young-" + hash + ".json", "young-" + hash + ".log", "own-" + hash + ".log", "elsewhere-" + hash + ".json",
-        "alive-" + hash + ".json", "alive-" + hash + ".lock", std::string("notes.json"), std::string("name-0000.json"),
-        std::string("killed-0000000000000000.json.bak")})
+        "alive-" + hash + ".json", "alive-" + hash + ".lock", "unlocked-" + hash + ".sock", "unlocked-" + hash + ".log",
+        std::string("notes.json"), std::string("name-0000.json"), std::string("killed-0000000000000000.json.bak")})
     EXPECT_TRUE(there(name)) << name;
+  EXPECT_FALSE(there("unlocked-" + hash + ".lock")) << "none is made";
 }
 
 TEST(Registry, NobodyListensOrNoFolder) {
