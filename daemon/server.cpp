@@ -1,10 +1,12 @@
 #include "daemon/server.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cerrno>
 #include <csignal>
 #include <ctime>
 #include <mutex>
@@ -34,6 +36,9 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
         signals(io),
         tick(io),
         pause(io) {}
+  ~State() override {
+    if (socket_file >= 0) ::close(socket_file);
+  }
 
   Queue& queue_;
   Address address;
@@ -50,7 +55,7 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
   std::string metrics_problem;
   Clock::time_point start = Clock::now(), left, metrics_tried;
   std::int64_t start_time = std::time(nullptr);
-  struct stat socket_file {};
+  int socket_file = -1;  ///< held open, so that its inode number is nobody else's
   bool accepting = false, leaving = false, drain = false, ended_well = true;
 
   Queue& queue() override { return queue_; }
@@ -72,7 +77,9 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
     if (!error) acceptor.bind(Local::endpoint(path), error);
     umask(before);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error || stat(path.c_str(), &socket_file) != 0)
+    if (!error) socket_file = ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (!error && socket_file < 0) error.assign(errno, boost::system::system_category());
+    if (error)
       throw SystemError(Problem{path, "socket of the daemon", error.message(), "a socket that can be made",
                                 "check the folder, or name another one in CRYORED_RUNTIME_DIR"});
   }
@@ -119,12 +126,11 @@ struct Server::State : ServerCore, std::enable_shared_from_this<Server::State> {
 
   bool wants_metrics_port() const { return options_.metrics_port && options_.metrics && !metrics_port; }
 
-  /// The time too: a successor's socket may have got the number of ours.
   bool socket_is_ours() const {
-    struct stat now {};
-    return lstat(address.socket().c_str(), &now) == 0 && now.st_ino == socket_file.st_ino &&
-           now.st_dev == socket_file.st_dev && now.st_ctim.tv_sec == socket_file.st_ctim.tv_sec &&
-           now.st_ctim.tv_nsec == socket_file.st_ctim.tv_nsec;
+    struct stat ours {
+    }, now{};
+    return fstat(socket_file, &ours) == 0 && lstat(address.socket().c_str(), &now) == 0 && now.st_ino == ours.st_ino &&
+           now.st_dev == ours.st_dev;
   }
 
   void leave(bool with_drain, const std::string& why) override {
