@@ -16,7 +16,8 @@
 namespace cryored {
 namespace {
 
-void stop(const daemon::Address& address, bool drain) {
+/// Empty, or why it cannot be told to leave.
+std::string stop(const daemon::Address& address, bool drain) {
   const std::string body = drain ? "{\"drain\": true}" : "{\"drain\": false}";
   const std::string request =
       "POST /v1/stop HTTP/1.1\r\nHost: cryored\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -25,15 +26,20 @@ void stop(const daemon::Address& address, bool drain) {
   char answer[64] = {};
   const timeval patience{10, 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  errno = 0;
   const bool asked = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
                      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()) &&
                      recv(fd, answer, 12, MSG_WAITALL) == 12 && std::strncmp(answer, "HTTP/1.1 200", 12) == 0;
-  const std::string why = answer[0] ? answer : std::strerror(errno);
+  const std::string why = answer[0] ? answer : errno != 0 ? std::strerror(errno) : "an end without an answer";
   if (fd >= 0) close(fd);
-  if (!asked)
-    throw SystemError(Problem{address.socket(), "daemon", why, "an answer within 10 s",
-                              "look at cryored status; end the process that it names"});
-  std::cout << "daemon " << address.key << (drain ? " ends what it computes and leaves" : " leaves") << std::endl;
+  if (asked)
+    std::cout << "daemon " << address.key << (drain ? " ends what it computes and leaves" : " leaves") << std::endl;
+  else if (!daemon::daemon_lives(address))
+    std::cout << "daemon " << address.key << " has left already" << std::endl;
+  else
+    return address.socket() + ", " + daemon::pid_text(daemon::daemon_file(address)) + ": " + why;
+  return "";
 }
 
 std::string text_of(const daemon::FoundDaemon& found) {
@@ -58,7 +64,13 @@ int stop_daemons(const std::string& name, const std::string& program_folder, boo
     else
       others += (others.empty() ? "" : "; ") + text_of(found);
   }
-  for (const daemon::Address& address : ours) stop(address, drain);
+  std::string failures;
+  for (const daemon::Address& address : ours)
+    if (const std::string failure = stop(address, drain); !failure.empty())
+      failures += (failures.empty() ? "" : "; ") + failure;
+  if (!failures.empty())
+    throw SystemError(Problem{"cryored daemon --stop", "daemon " + name, failures, "an answer within 10 s",
+                              "end that process (kill -9 PID), or let it go on (kill -CONT PID)"});
   if (others.empty()) {
     if (ours.empty()) std::cout << "no daemon " << own.key << " lives" << std::endl;
     return 0;

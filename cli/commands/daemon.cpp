@@ -212,8 +212,7 @@ std::string absolute(const std::string& path) {
 int start_in_background(const Settings& settings) {
   std::vector<std::string> words{"daemon"};
   for (const auto& [name, value] : settings.values)
-    if (settings.given(name) && !value.text.empty() && name != "background" && name != "drain" && name != "log" &&
-        name != "watch")
+    if (settings.given(name) && !value.text.empty() && name != "background" && name != "log" && name != "watch")
       words.push_back("--" + name + "=" + value.text);
   // There it is a word of the command line, whatever it is here.
   if (settings.has("metrics-port") && settings.source("metrics-port").level != SourceLevel::command_line &&
@@ -235,6 +234,11 @@ int run(const Settings& settings) {
   daemon::check_daemon_name(settings.text("daemon-name"));
   if (settings.flag("stop"))
     return stop_daemons(settings.text("daemon-name"), program_folder(), settings.flag("drain"), settings.flag("all"));
+  // Without it they would start a daemon, the contrary of what was meant.
+  for (const char* name : {"drain", "all"})
+    if (settings.flag(name))
+      throw UsageError(Problem{"cryored daemon", std::string("--") + name, "no --stop", "--stop beside it",
+                               std::string("write cryored daemon --stop --") + name + ", or leave it out"});
   if (settings.flag("background")) return start_in_background(settings);
   signal(SIGPIPE, SIG_IGN);
   daemon::StartReport report;

@@ -1,6 +1,8 @@
 // The real cryored daemon on real requests: what it computes is what cryored reconstruct computes.
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -191,6 +193,39 @@ TEST_F(DaemonTest, OfTwoThatStartOneServes) {
   const bool second_lost = b.out.find("serves as") != std::string::npos;
   EXPECT_NE(first_lost, second_lost) << a.out << b.out;
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(runtime / "run"), {}), 0) << "nothing stays";
+}
+
+TEST_F(DaemonTest, WhatIsOfStopStartsNoDaemon) {
+  for (const char* word : {"--all", "--drain"})
+    for (const char* beside : {"--background", "--no-background"}) {
+      const Outcome outcome = run(daemon({word, beside}));
+      EXPECT_EQ(outcome.code, 2) << outcome.out;
+      EXPECT_NE(outcome.err.find(std::string(word) + ": found no --stop"), std::string::npos) << outcome.err;
+    }
+}
+
+TEST_F(DaemonTest, StopGoesOnAfterADaemonThatDoesNotAnswer) {
+  const Process process(daemon());
+  std::string json = socket();
+  ASSERT_NE(json, "");
+  json.replace(json.size() - 5, 5, ".json");
+  // Asked before the other one, for its key is smaller: its lock is held, and nobody listens.
+  const std::string silent = runtime / "run/default-0000000000000000";
+  write_file(silent + ".json", "{\"pid\": 4711}");
+  write_file(silent + ".lock", "");
+  const int lock = open((silent + ".lock").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(flock(lock, LOCK_EX), 0);
+  Invocation stop = daemon();
+  stop.words = {cryored(), "daemon", "--stop", "--all"};
+  stop.environment["CUDA_VISIBLE_DEVICES"] = "7";  // another key than the daemon's
+  const Outcome outcome = run(stop);
+  EXPECT_EQ(outcome.code, 1) << outcome.out;
+  EXPECT_NE(outcome.err.find("default-0000000000000000.sock, pid 4711: "), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.out.find(std::filesystem::path(json).stem().string() + " leaves"), std::string::npos);
+  for (int i = 0; i < 1000 && exists(json); ++i) usleep(10000);
+  EXPECT_FALSE(exists(json));
+  close(lock);
+  EXPECT_EQ(run(stop).code, 0) << "a lock that is free is no daemon's";
 }
 
 TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
