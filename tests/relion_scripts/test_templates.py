@@ -187,6 +187,10 @@ class Service(Scripts):
         words = shlex.split(unit["Service"]["ExecStart"].replace("%h", str(self.path)))
         (self.path / "run").mkdir(mode=0o700)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.path), "CRYORED_RUNTIME_DIR": str(self.path / "run")}
+        # One that a call on this machine has started does not keep it from starting.
+        default = [words[0], "daemon", "--background", "--device", "cpu"]
+        subprocess.run(default, stdout=subprocess.DEVNULL, check=True, env=environment)
+        self.addCleanup(subprocess.run, [words[0], "daemon", "--stop"], stdout=subprocess.DEVNULL, env=environment)
         with subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         ) as daemon:
