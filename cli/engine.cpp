@@ -14,10 +14,10 @@
 #include "core/base/device_failure.hpp"
 #include "core/base/error.hpp"
 #include "core/base/json_text.hpp"
+#include "core/reconstruct/gpu.hpp"
 #include "core/reconstruct/pipeline.hpp"
 #include "core/reconstruct/request_name.hpp"
 #include "daemon/refused.hpp"
-#include "models/device.hpp"
 
 namespace cryored {
 namespace {
@@ -72,10 +72,11 @@ std::uint64_t reconstruction_memory(const ReconstructRequest& request) {
   return 8 * p * (p / 2 + 1) * depth + 24 * ball + 12 * grid + 20 * n * n * maps + (64u << 20);
 }
 
-std::vector<daemon::Device> devices_of(const EngineOptions& options) {
+std::vector<daemon::Device> devices_of(const EngineOptions& options, const GpuSurvey& survey) {
   std::vector<daemon::Device> devices;
-  if (options.device != "cpu") {
-    const GpuSurvey survey = survey_gpus();
+  const bool cpu_alone =
+      options.despite_broken_gpus && options.device == "auto" && survey.state == GpuSurvey::State::broken;
+  if (options.device != "cpu" && !cpu_alone) {
     const DeviceChoice choice = choose_device(options.device, survey);  // says what is wrong with a broken driver
     if (!choice.cuda && !options.gpus.empty())
       throw SystemError(
@@ -94,14 +95,23 @@ std::vector<daemon::Device> devices_of(const EngineOptions& options) {
     }
   }
   const int threads = options.threads > 0 ? options.threads : usable_processors();
-  devices.push_back(
-      {"cpu", "CPU (" + std::to_string(threads) + (threads == 1 ? " thread)" : " threads)"), 0, !devices.empty()});
+  devices.push_back({"cpu", "CPU (" + std::to_string(threads) + (threads == 1 ? " thread)" : " threads)"), 0,
+                     cpu_alone || !devices.empty()});
   return devices;
 }
 
-ReconstructEngine::ReconstructEngine(const EngineOptions& options) : options_(options), devices_(devices_of(options)) {
-  const auto count = static_cast<int>(devices_.size());
-  if (options_.threads == 0) options_.threads = std::max(1, usable_processors() / std::max(1, count - 1));
+ReconstructEngine::ReconstructEngine(const EngineOptions& options) : options_(options) {
+  GpuSurvey survey = options.device == "cpu" ? GpuSurvey{} : survey_gpus();
+  devices_ = devices_of(options, survey);
+  if (survey.state != GpuSurvey::State::broken) return;
+  survey_ = std::move(survey);
+  survey_.remedy += ", then end this daemon (cryored daemon --stop)";
+}
+
+int ReconstructEngine::threads_on(const std::string& device) const {
+  if (options_.threads > 0) return options_.threads;
+  // GPUs compute side by side; the CPU's requests come one at a time, and beside GPUs they are rare.
+  return device == "cpu" ? usable_processors() : share_of_processors(static_cast<int>(devices_.size()) - 1);
 }
 
 daemon::Plan ReconstructEngine::examine(const daemon::Request& request) {
@@ -114,12 +124,19 @@ daemon::Plan ReconstructEngine::examine(const daemon::Request& request) {
 
 daemon::Plan ReconstructEngine::plan_of(const daemon::Request& request) const {
   const Settings settings = settings_of(request);
-  if (settings.help) return {};
-  const RunIntent intent = intend_reconstruction(settings);
   daemon::Plan plan;
+  if (settings.help) {
+    plan.devices = {"cpu"};  // which every daemon has
+    return plan;
+  }
+  const RunIntent intent = intend_reconstruction(settings);
   plan.facts = facts_of(intent.request);
   const std::string& wanted = settings.text("device");
-  if (wanted != "auto") {
+  if (survey_.state == GpuSurvey::State::broken && wanted != "cpu") {
+    // As in a process of its own: an error, but for what would not ask for a GPU there either. Never a quiet CPU.
+    if (wanted != "auto" || !intent.weights.empty() || !gpu::library_path().empty()) choose_device(wanted, survey_);
+    plan.devices = {"cpu"};
+  } else if (wanted != "auto") {
     for (const auto& device : devices_)
       if (device.name == wanted || (wanted == "cuda" && device.name != "cpu")) plan.devices.push_back(device.name);
     if (plan.devices.empty()) {
@@ -171,7 +188,7 @@ daemon::Outcome ReconstructEngine::run(const daemon::Request& request, const dae
     RunPlace place;
     place.alone = false;
     place.device = turn.device->name;
-    place.threads = options_.threads;
+    place.threads = threads_on(turn.device->name);
     if (turn.device->name != "cpu") {
       place.memory_limit = options_.gpu_memory_limit;
     } else if (turn.memory_limit != 0 && turn.memory_limit < plan.memory) {

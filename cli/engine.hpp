@@ -9,6 +9,7 @@
 #include "cli/options.hpp"
 #include "cli/reconstruct_run.hpp"
 #include "daemon/job.hpp"
+#include "models/device.hpp"
 
 namespace cryored {
 
@@ -17,6 +18,7 @@ struct EngineOptions {
   std::vector<int> gpus;               ///< of --gpus; empty: all that are visible
   int threads = 0;                     ///< for each computation where the request names none; 0: the machine's share
   std::uint64_t gpu_memory_limit = 0;  ///< bytes on each GPU for the denoiser; 0: what is free
+  bool despite_broken_gpus = false;    ///< with auto: where their driver fails, serve the CPU to those who name it
   std::string daemon_name;             ///< for the records
   unsigned umask = 022;                ///< for files of requests that bring none
   std::size_t most_networks = 4;       ///< kept loaded on each device
@@ -24,7 +26,7 @@ struct EngineOptions {
 
 /// The devices of a daemon: every GPU it may use and, beside them, the CPU for requests that name it; without a GPU (or
 /// with --device cpu) the CPU. Throws as choose_device() does, and UsageError for a GPU that is not there.
-std::vector<daemon::Device> devices_of(const EngineOptions& options);
+std::vector<daemon::Device> devices_of(const EngineOptions& options, const GpuSurvey& survey);
 
 class ReconstructEngine : public daemon::Engine {
  public:
@@ -34,6 +36,8 @@ class ReconstructEngine : public daemon::Engine {
   daemon::Outcome run(const daemon::Request& request, const daemon::Plan& plan, const daemon::Turn& turn,
                       const daemon::CancelToken& cancel) override;
   std::vector<Loaded> loaded() const override;
+  /// Why it refuses all requests but those for the CPU; empty where it does not.
+  const std::string& gpu_problem() const { return survey_.reason; }
 
  private:
   struct Network {
@@ -44,9 +48,11 @@ class ReconstructEngine : public daemon::Engine {
   };
   daemon::Plan plan_of(const daemon::Request& request) const;
   std::shared_ptr<BlockDenoiser> network(const WeightsInfo& info, const DenoiserOptions& options);
+  int threads_on(const std::string& device) const;
   void release_networks(const std::string& device);
 
   EngineOptions options_;
+  GpuSurvey survey_;  ///< only where it is broken
   std::vector<daemon::Device> devices_;
   mutable std::mutex mutex_;
   std::list<Network> networks_;  ///< the last used first

@@ -42,7 +42,7 @@ class Launcher {
       dup2(ends[1], 2);
       // Each request brings these itself: those of this job must not rule the jobs that come after it.
       execl(program.c_str(), "cryored", "daemon", "--background", "--daemon-name", name.c_str(), "--device", "auto",
-            "--threads", "0", nullptr);
+            "--threads", "0", "--despite-broken-gpus", nullptr);
       const std::string text = program + ": " + std::strerror(errno) + "\n";
       if (write(2, text.data(), text.size()) < 0) _exit(126);
       _exit(127);

@@ -146,6 +146,7 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   options.gpus = settings.indices("gpus");
   options.threads = settings.has("threads") ? static_cast<int>(settings.integer("threads")) : 0;
   options.gpu_memory_limit = settings.size("gpu-memory-limit");
+  options.despite_broken_gpus = settings.flag("despite-broken-gpus");
   options.daemon_name = settings.text("daemon-name");
   options.umask = umask(077);  // its own files, those that the log's rotation opens among them, are private
   ReconstructEngine engine(options);
@@ -189,9 +190,12 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   };
   watcher = start_watching(settings, folders, queue, leave_when_replaced, log);
   write_json(address, server_options.self, server_options.idle_timeout);
+  if (!engine.gpu_problem().empty())
+    log("device.broken", {{"warning", "serves --device cpu alone: " + engine.gpu_problem()}});
   log("daemon.started", {{"key", address.key}, {"pid", getpid()}, {"device", engine.devices().front().text}});
   const std::string text = "cryored daemon " + address.key + ", pid " + std::to_string(getpid()) + ", serves on " +
-                           engine.devices().front().text;
+                           engine.devices().front().text +
+                           (engine.gpu_problem().empty() ? "" : ", --device cpu alone: " + engine.gpu_problem());
   report.good(text);
   std::cout << text << std::endl;
   const bool ended = server->run();
@@ -212,8 +216,10 @@ std::string absolute(const std::string& path) {
 int start_in_background(const Settings& settings) {
   std::vector<std::string> words{"daemon"};
   for (const auto& [name, value] : settings.values)
-    if (settings.given(name) && !value.text.empty() && name != "background" && name != "log" && name != "watch")
+    if (settings.given(name) && !value.text.empty() && name != "background" && name != "log" && name != "watch" &&
+        name != "despite-broken-gpus")
       words.push_back("--" + name + "=" + value.text);
+  if (settings.flag("despite-broken-gpus")) words.push_back("--despite-broken-gpus");
   // There it is a word of the command line, whatever it is here.
   if (settings.has("metrics-port") && settings.source("metrics-port").level != SourceLevel::command_line &&
       !settings.has("metrics-port-from"))
@@ -268,7 +274,7 @@ OptionSpec daemon_threads_option() {
   OptionSpec option = threads_option();
   option.help =
       "threads on the CPU for requests that do not say it; 0, or without it: the processors this process may use "
-      "(affinity mask, control group), divided among the devices";
+      "(affinity mask, control group), divided among the GPUs or, on the CPU, all of them";
   option.minimum = 0;
   return option;
 }
@@ -320,6 +326,9 @@ Command daemon_command() {
                        "with --stop: every daemon of this name, of other installations, Slurm jobs and sets of GPUs "
                        "too"}),
       device_option(),
+      of_command_line({"despite-broken-gpus", OptionKind::flag, "", "no",
+                       "with --device auto: where a GPU is there and its driver fails, start all the same, compute "
+                       "what says --device cpu and refuse the rest; the daemons that cryored-reconstruct starts do"}),
       {"gpus", OptionKind::indices, "LIST", "",
        "GPUs to use, as 0,1, numbered as the driver shows them to this process "
        "(CUDA_VISIBLE_DEVICES); without it all"},

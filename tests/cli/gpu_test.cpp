@@ -1,6 +1,9 @@
 // Which device reconstructs, on machines played by a stand-in for the driver (tests/fake_libcuda.cpp) and one
 // for cryored's own CUDA library.
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -78,6 +81,69 @@ TEST_F(GpuChoice, AFailureOfTheGpuIsNeverAQuietCpu) {
     invocation.environment.erase("FAKE_CUDA_LIBRARY_LOG");
     expect_failure(invocation, {"GPU 0", "out of memory", "--device cpu"});
   }
+}
+
+class GpuDaemon : public GpuChoice {
+ protected:
+  ~GpuDaemon() override { run(of_daemon({"--stop"}, "0:13000:1:0")); }
+  Invocation here(Invocation invocation, const std::string& driver) const {
+    invocation.environment["FAKE_CUDA"] = driver;
+    invocation.environment["CRYORED_NO_DAEMON"] = "no";
+    invocation.environment["CRYORED_RUNTIME_DIR"] = runtime / "run";
+    return invocation;
+  }
+  /// A call through the daemon, which it starts.
+  Invocation through(const std::string& device, const std::string& driver) const {
+    Invocation invocation = here(on_gpus({"--prior", "gaussian"}), driver);
+    invocation.environment["CRYORED_DEVICE"] = device;
+    return invocation;
+  }
+  Invocation of_daemon(const std::vector<std::string>& words, const std::string& driver) const {
+    Invocation invocation = here(on_gpus({}), driver);
+    invocation.words = {cryored(), "daemon"};
+    invocation.words.insert(invocation.words.end(), words.begin(), words.end());
+    return invocation;
+  }
+  ScratchFolder runtime;
+};
+
+TEST_F(GpuDaemon, OnTheCpuARequestHasAllProcessorsHoweverManyGpusThereAre) {
+  Invocation alone = through("cpu", "0:13000:64:0");
+  alone.environment["CRYORED_NO_DAEMON"] = "yes";
+  ASSERT_EQ(run(alone).code, 0);
+  const int all = record()["device"]["threads"];
+  const Outcome outcome = run(through("cpu", "0:13000:64:0"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_FALSE(record()["served_by"].is_null()) << outcome.err;
+  EXPECT_EQ(record()["device"]["threads"], all);
+  ASSERT_EQ(run(through("auto", "0:13000:64:0")).code, 0);
+  EXPECT_EQ(record()["device"]["threads"], std::max(1, all / 64));
+}
+
+TEST_F(GpuDaemon, WithABrokenDriverTheDaemonServesTheCpuAndRefusesTheRest) {
+  const std::string broken = "999:13000:1:0";
+  for (const char* device : {"auto", "cuda", "cuda:0"})
+    expect_failure(through(device, broken),
+                   {std::string("--device ") + device, "the driver does not start", "end this daemon", "--device cpu"});
+  const Outcome outcome = run(through("cpu", broken));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_FALSE(record()["served_by"].is_null());
+  EXPECT_EQ(calls(), "");
+  Invocation help = through("auto", broken);
+  help.words.insert(help.words.begin() + 1, "--help");
+  EXPECT_EQ(run(help).code, 0);
+  // Nothing of this asks for a GPU without the library, in a daemon or not.
+  ASSERT_EQ(run(of_daemon({"--stop"}, broken)).code, 0);
+  Invocation without = through("auto", broken);
+  without.environment["CRYORED_CUDA_LIBRARY"] = "";
+  EXPECT_EQ(run(without).code, 0);
+  EXPECT_FALSE(record()["served_by"].is_null());
+  // Started by hand it says so at once.
+  ASSERT_EQ(run(of_daemon({"--stop"}, broken)).code, 0);
+  const Outcome by_hand = run(of_daemon({"--daemon-name", "by-hand"}, broken));
+  EXPECT_EQ(by_hand.code, 1);
+  EXPECT_NE(by_hand.err.find("the driver does not start"), std::string::npos) << by_hand.err;
 }
 
 }  // namespace
