@@ -1,5 +1,6 @@
 // A stand-in for libcryored_cuda.so (core/cuda): notes each call with its device in $FAKE_CUDA_LIBRARY_LOG and
-// answers with plain values. $FAKE_CUDA_LIBRARY_FAILS names a function that fails for lack of memory.
+// answers with plain values. $FAKE_CUDA_LIBRARY_FAILS names a function that fails for lack of memory,
+// or, with $FAKE_CUDA_LIBRARY_LOST, because the card is lost.
 
 #include <algorithm>
 #include <cstdio>
@@ -19,8 +20,9 @@ int note(const char* function, int device, char* message, std::size_t size) {
     }
   const char* failing = std::getenv("FAKE_CUDA_LIBRARY_FAILS");
   if (failing == nullptr || std::strcmp(failing, function) != 0) return CRYORED_CUDA_OK;
-  std::snprintf(message, size, "out of memory");
-  return CRYORED_CUDA_MEMORY;
+  const bool lost = std::getenv("FAKE_CUDA_LIBRARY_LOST") != nullptr;
+  std::snprintf(message, size, lost ? "the card is lost" : "out of memory");
+  return lost ? CRYORED_CUDA_FAILURE : CRYORED_CUDA_MEMORY;
 }
 
 }  // namespace

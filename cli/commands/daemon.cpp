@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <ctime>
 #include <filesystem>
 #include <iostream>
@@ -164,7 +165,11 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   daemon::QueueOptions limits;
   limits.memory_limit = settings.size("memory-limit");
   daemon::Server* serving = nullptr;  // set before a request can come
-  limits.device_lost = [&](const std::string& message) { serving->stop(true, "a device failed: " + message); };
+  std::atomic<bool> device_lost{false};
+  limits.device_lost = [&](const std::string& message) {
+    device_lost = true;
+    serving->stop(true, "a device failed: " + message);
+  };
   daemon::Queue queue(engine, limits, log);
   daemon::ServerOptions server_options;
   server_options.uid = getuid();
@@ -201,8 +206,9 @@ int serve(const Settings& settings, daemon::StartReport& report) {
   const bool ended = server->run();
   if (watcher) watcher->finish();
   log("daemon.left", {{"pid", getpid()}});
-  // A computation that does not notice its end must not keep the daemon; nothing of it has a final name.
-  if (!ended) _exit(1);
+  // A computation that does not notice its end must not keep the daemon; nothing of it has a final name. Nor must the
+  // driver of a lost device, where networks and context would be taken down.
+  if (!ended || device_lost) _exit(1);
   return 0;
 }
 

@@ -146,5 +146,21 @@ TEST_F(GpuDaemon, WithABrokenDriverTheDaemonServesTheCpuAndRefusesTheRest) {
   EXPECT_NE(by_hand.err.find("the driver does not start"), std::string::npos) << by_hand.err;
 }
 
+TEST_F(GpuDaemon, WithALostCardItEndsWithoutTakingItsContextDown) {
+  Invocation start = of_daemon({}, "0:13000:1:0");
+  start.environment["FAKE_CUDA_LIBRARY_FAILS"] = "inverse";
+  start.environment["FAKE_CUDA_LIBRARY_LOST"] = "yes";
+  Process daemon(start);
+  Invocation status = start;
+  status.words = {cryored(), "status"};
+  for (int i = 0; i < 1000 && run(status).code != 0; ++i) usleep(10'000);
+  const Outcome outcome = run(through("auto", "0:13000:1:0"));
+  EXPECT_EQ(outcome.code, 1) << outcome.out;
+  EXPECT_NE(outcome.err.find("the card is lost"), std::string::npos) << outcome.err;
+  const Outcome left = daemon.wait();
+  EXPECT_EQ(left.code, 1);
+  EXPECT_NE(left.err.find("daemon.left"), std::string::npos) << left.err;
+}
+
 }  // namespace
 }  // namespace cryored_test
