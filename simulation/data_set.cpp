@@ -106,6 +106,7 @@ void hold_to_options(const std::string& path, const std::string& wanted_text, co
 
 bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
   const Structure structure = read_structure(data.structure, data.options.hydrogens);
+  data.without_occupancy = structure.without_occupancy;
   const double field = static_cast<double>(data.options.box) * data.options.pixel_size;
   // RELION wants the mask inside the box; its soft edge takes five pixels on each side.
   data.diameter = std::min(std::ceil(2 * structure.radius + 10), std::floor(field - 10 * data.options.pixel_size));

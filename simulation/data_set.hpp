@@ -17,6 +17,7 @@ struct DataSet {
   std::string folder;
   double diameter = 0;  ///< A, of RELION's particle mask; set by prepare_data_set
   double snr = 0;       ///< of the images; set by prepare_data_set, 0 where an older version made the folder
+  std::size_t without_occupancy = 0;  ///< atoms of the structure left out; set by prepare_data_set
 };
 
 /// Simulates the particles unless the folder holds them already, from the same structure and

@@ -1,6 +1,7 @@
 #include "simulation/density.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <gemmi/c4322.hpp>
 #include <gemmi/dencalc.hpp>
@@ -8,9 +9,9 @@
 #include <gemmi/mmread.hpp>
 #include <gemmi/modify.hpp>
 #include <gemmi/polyheur.hpp>
-#include <limits>
 #include <map>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 #include "core/base/error.hpp"
@@ -25,23 +26,26 @@ void require_fit(const Structure& structure, double side) {
                              "at most box times pixel size = " + std::to_string(side) + " A", "take a larger box"});
 }
 
-/// Of the items with one key the one of the smallest rank, of a tie the first; the order stays.
+/// Of the alternatives (items with a rank) with one key the one of the smallest rank, of a tie the first; the others
+/// all stay, in their order.
 template <class Item, class Key, class Rank>
 void keep_first_in_rank(std::vector<Item>& items, const Key& key, const Rank& rank) {
   std::map<decltype(key(items[0])), std::size_t> best;
   for (std::size_t i = 0; i < items.size(); ++i) {
+    if (!rank(items[i])) continue;
     const auto [at, fresh] = best.try_emplace(key(items[i]), i);
-    if (!fresh && rank(items[i]) < rank(items[at->second])) at->second = i;
+    if (!fresh && *rank(items[i]) < *rank(items[at->second])) at->second = i;
   }
   std::vector<Item> kept;
   for (std::size_t i = 0; i < items.size(); ++i)
-    if (best[key(items[i])] == i) kept.push_back(std::move(items[i]));
+    if (!rank(items[i]) || best[key(items[i])] == i) kept.push_back(std::move(items[i]));
   items = std::move(kept);
 }
 
 /// Each residue in its conformer of the highest occupancy. gemmi's remove_alternative_conformations() keeps the first.
 /// The mean over a conformer's atoms counts: where residues of two kinds share a place, the sum would favour the
-/// larger.
+/// larger. What the file does not call an alternative (altloc) stays: chains without names and lost insertion codes
+/// repeat numbers, and names in them.
 void keep_likeliest_conformers(gemmi::Chain& chain) {
   struct Conformer {
     char altloc;
@@ -62,18 +66,23 @@ void keep_likeliest_conformers(gemmi::Chain& chain) {
     std::stable_sort(all.begin(), all.end(), [](const Conformer& a, const Conformer& b) {
       return a.occupancy / a.atoms > b.occupancy / b.atoms;
     });
+  using Rank = std::optional<std::size_t>;
   const auto rank_in = [&](const gemmi::Residue& residue, const gemmi::Atom& atom) {
+    if (atom.altloc == '\0') return Rank();
     std::size_t rank = 0;
-    if (atom.altloc != '\0')
-      while (places[residue.seqid][rank].altloc != atom.altloc) ++rank;
-    return rank;
+    while (places[residue.seqid][rank].altloc != atom.altloc) ++rank;
+    return Rank(rank);
   };
   keep_first_in_rank(
       chain.residues, [](const gemmi::Residue& r) { return r.seqid; },
       [&](const gemmi::Residue& r) {
-        std::size_t rank = std::numeric_limits<std::size_t>::max();
-        for (const auto& atom : r.atoms) rank = std::min(rank, rank_in(r, atom));
-        return rank;
+        Rank least;
+        for (const auto& atom : r.atoms) {
+          const Rank rank = rank_in(r, atom);
+          if (!rank) return Rank();
+          least = std::min(least.value_or(*rank), *rank);
+        }
+        return least;
       });
   // An atom that this conformer lacks may be in another one.
   for (auto& residue : chain.residues)
@@ -82,12 +91,34 @@ void keep_likeliest_conformers(gemmi::Chain& chain) {
         [&](const gemmi::Atom& a) { return rank_in(residue, a); });
 }
 
+/// gemmi reads a blank occupancy of a PDB file as 0, like one that says so. Programs that leave the column blank
+/// mean 1.
+gemmi::Structure read_pdb(gemmi::MaybeGzipped& input) {
+  gemmi::CharArray text = gemmi::read_into_buffer(input);
+  char* const end = text.data() + text.size();
+  for (char* line = text.data(); line < end;) {
+    char* const next = std::find(line, end, '\n');
+    constexpr std::ptrdiff_t first = 54, last = 60;
+    if (next - line > first &&
+        (gemmi::pdb_impl::is_record_type(line, "ATOM") || gemmi::pdb_impl::is_record_type(line, "HETATM"))) {
+      char* const column = line + first;
+      char* const column_end = std::min(line + last, next);
+      const bool blank = std::all_of(column, column_end, [](unsigned char c) { return std::isspace(c) != 0; });
+      if (blank) *column = '1';
+    }
+    line = next == end ? end : next + 1;
+  }
+  return gemmi::read_pdb_from_memory(text.data(), text.size(), input.path());
+}
+
 }  // namespace
 
 Structure read_structure(const std::string& path, bool hydrogens) {
   gemmi::Structure st;
   try {
-    st = gemmi::read_structure(gemmi::MaybeGzipped(path));
+    gemmi::MaybeGzipped input(path);
+    const bool pdb = gemmi::coor_format_from_ext(input.basepath()) == gemmi::CoorFormat::Pdb;
+    st = pdb ? read_pdb(input) : gemmi::read_structure(input);
   } catch (const std::exception& e) {
     throw InputError(Problem{path, "structure", e.what(), "PDB or mmCIF, plain or .gz", "check the file"});
   }
@@ -95,17 +126,20 @@ Structure read_structure(const std::string& path, bool hydrogens) {
     throw InputError(Problem{path, "structure", "no model", "at least one model", "give a PDB or mmCIF with atoms"});
   st.models.erase(st.models.begin() + 1, st.models.end());
   gemmi::setup_entities(st);
+  Structure out;
+  out.path = path;
   for (auto& chain : st.models[0].chains) {
     // Built without evidence of where they are.
-    for (auto& residue : chain.residues)
+    for (auto& residue : chain.residues) {
+      const std::size_t all = residue.atoms.size();
       gemmi::vector_remove_if(residue.atoms, [](const gemmi::Atom& a) { return !(a.occ > 0); });
+      out.without_occupancy += all - residue.atoms.size();
+    }
     keep_likeliest_conformers(chain);
   }
   if (!hydrogens) gemmi::remove_hydrogens(st);
   gemmi::remove_waters(st);
 
-  Structure out;
-  out.path = path;
   double mass = 0, cx = 0, cy = 0, cz = 0;
   for (const auto& chain : st.models[0].chains)
     for (const auto& residue : chain.residues)

@@ -27,7 +27,8 @@ struct PdbToMrcOptions {
 };
 
 /// An atomic model reduced to what scatters: the first model's atoms as they stand in the file (no assembly is built of
-/// them), each residue's conformer of the highest occupancy; waters and atoms of occupancy 0 left out.
+/// them), each residue's conformer of the highest occupancy; waters and atoms of occupancy 0 left out. Residues
+/// and atoms that are no alternatives of each other all count, also where they repeat a number or name.
 struct Structure {
   struct Atom {
     double x, y, z;  ///< A, relative to the centre of mass
@@ -36,11 +37,12 @@ struct Structure {
   std::vector<Atom> atoms;
   double radius = 0;  ///< A, of the sphere about the centre of mass that holds every atom
   std::string path;
+  std::size_t without_occupancy = 0;  ///< atoms of the file left out since their occupancy is 0
 };
 
-/// Reads PDB or mmCIF, plain or .gz. Hydrogens are left out unless wanted: most entries lack them, and data sets of
-/// several structures are to be alike. Throws InputError (unreadable, no atoms, an element without scattering
-/// factors or not known).
+/// Reads PDB or mmCIF, plain or .gz. In a PDB file a blank occupancy is 1. Hydrogens are left out unless wanted: most
+/// entries lack them, and data sets of several structures are to be alike. Throws InputError (unreadable, no atoms, an
+/// element without scattering factors or not known).
 Structure read_structure(const std::string& path, bool hydrogens = false);
 
 /// Density with the centre of mass at voxel box/2, band-limited to the map's Nyquist

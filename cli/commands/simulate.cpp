@@ -63,12 +63,16 @@ int run(const Settings& settings) {
                         {"start", (fs::path(data.folder) / "initial.mrc").string()},
                         {"mask_diameter_A", data.diameter},
                         {"snr", data.snr},
+                        {"atoms_of_occupancy_0", data.without_occupancy},
                         {"made", made},
                         {"seconds", seconds},
                         {"options", nlohmann::ordered_json::parse(particle_options_json(options))}});
     else
-      std::cout << fmt::format("{}: {} particles, SNR {:.4g}, {}\n", data.folder, options.count, data.snr,
-                               made ? fmt::format("{:.1f} s", seconds) : std::string("there already"))
+      std::cout << fmt::format("{}: {} particles, SNR {:.4g}, {}{}\n", data.folder, options.count, data.snr,
+                               made ? fmt::format("{:.1f} s", seconds) : std::string("there already"),
+                               data.without_occupancy == 0
+                                   ? std::string()
+                                   : fmt::format(", {} atoms of occupancy 0 left out", data.without_occupancy))
                 << std::flush;
   }
   if (json) std::cout << json_text(report, 1) << "\n";

@@ -46,6 +46,17 @@ TEST(SimulateCommand, WritesWhatItReportsAndKeepsAFinishedFolder) {
   EXPECT_NE(refused.err.find("coloured_noise"), std::string::npos) << refused.err;
 }
 
+TEST(SimulateCommand, AtomsLeftOutForTheirOccupancyAreCounted) {
+  const ScratchFolder folder;
+  const std::string atom = "ATOM      1  CA  GLY A   1       0.000   0.000   0.000  ";
+  write_file(folder / "two.pdb", atom + "1.00 20.00           C\n" + atom + "0.00 20.00           C\n");
+  Words call = words({"simulate", folder / "two.pdb"}, {"--out", folder / "o", "--box", "32", "--count", "2"});
+  const Outcome text = run(call);
+  EXPECT_NE(text.out.find("1 atoms of occupancy 0 left out"), std::string::npos) << text.out << text.err;
+  call.push_back("--json");
+  EXPECT_EQ(nlohmann::json::parse(run(call).out)[0]["atoms_of_occupancy_0"], 1);
+}
+
 TEST(SimulateCommand, MisuseIsNamed) {
   const ScratchFolder folder;
   const struct {

@@ -139,6 +139,40 @@ TEST(Density, OfAlternativesTheOneOfTheHighestOccupancyCounts) {
             (Atoms{{7, 0}, {6, 3}}));
 }
 
+TEST(Density, BlankOccupanciesAreOneAndThoseOfZeroAreCounted) {
+  const auto blank = [](std::string line) { return line.replace(54, 6, "      "); };
+  const std::string first = pdb_line(" N", ' ', "SER", 1, 0, 1, "N"),
+                    second = pdb_line(" CA", ' ', "SER", 1, 1, 0, "C"),
+                    third = pdb_line(" C", ' ', "SER", 1, 2, 0.5, "C");
+  using Atoms = std::vector<std::pair<int, double>>;
+  EXPECT_EQ(read_atoms(blank(first) + second + blank(third)), (Atoms{{7, 0}, {6, 2}}));
+  EXPECT_EQ(read_atoms(blank(first) + blank(second) + third), (Atoms{{7, 0}, {6, 1}, {6, 2}}));
+  // Lines that end with the column, or in it.
+  for (const std::size_t length : {54u, 55u, 57u, 58u, 59u, 60u})
+    for (const char* end : {"\n", "\r\n"})
+      EXPECT_EQ(read_atoms(blank(first).substr(0, length) + end + third).size(), 2u) << length;
+  const TemporaryFolder folder;
+  const std::string path = folder / "density.pdb";
+  std::ofstream(path) << first + second + blank(third) + "END\n";
+  EXPECT_EQ(read_structure(path).without_occupancy, 1u);
+}
+
+TEST(Density, NumbersAndNamesThatRepeatLoseNoAtom) {
+  using Atoms = std::vector<std::pair<int, double>>;
+  const std::string first = pdb_line(" N", ' ', "SER", 1, 0, 1, "N");
+  // Insertion codes that were lost, as in thrombin's loop of residue 60; a ligand with a residue's number.
+  EXPECT_EQ(read_atoms(first + pdb_line(" CA", ' ', "LEU", 60, 1, 1, "C") + pdb_line(" CA", ' ', "TYR", 60, 2, 1, "C") +
+                       pdb_line(" CA", ' ', "LEU", 60, 3, 1, "C") + pdb_line(" P", ' ', "PLP", 60, 4, 1, "P")),
+            (Atoms{{7, 0}, {6, 1}, {6, 3}, {6, 2}, {15, 4}}));
+  // Two copies in one chain, some residues with alternatives.
+  const auto copy = [](double x) {
+    return pdb_line(" CA", ' ', "SER", 2, x, 1, "C") + pdb_line(" CA", 'A', "THR", 3, x + 1, 0.4, "C") +
+           pdb_line(" CA", 'B', "ALA", 3, x + 2, 0.6, "C");
+  };
+  EXPECT_EQ(read_atoms(first + copy(10) + pdb_line(" CA", ' ', "SER", 2, 20, 1, "C")),
+            (Atoms{{7, 0}, {6, 10}, {6, 20}, {6, 12}}));
+}
+
 TEST(Density, AtomsOfNoElementAreRefusedAndDeuteriumIsHydrogen) {
   const std::string first = pdb_line(" N", ' ', "SER", 1, 0, 1, "N");
   try {
