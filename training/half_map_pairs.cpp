@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
+#include <regex>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
@@ -38,6 +38,24 @@ std::string plain(std::string id) {
   return id;
 }
 
+/// `name`: of the file up to the number of the half.
+HalfMapFiles named(const fs::path& folder, const fs::path& first, std::string name) {
+  while (!name.empty() && (name.back() == '_' || name.back() == '-' || name.back() == '.')) name.pop_back();
+  if (name.empty()) name = "half-maps";
+  static const std::regex relion(R"(([\s\S]+?)((?:_ct[0-9]+)?(?:_it[0-9]{3,})?))");
+  std::smatch part;
+  std::regex_match(name, part, relion);
+  HalfMapFiles files{plain(part[1]), "", plain(name), "", first.string(), ""};
+  const fs::path below = first.lexically_relative(folder).parent_path();
+  files.nested = plain((below / files.former).string());
+  // One name for every job: the folder tells them apart.
+  if (files.id == "run" || files.id == "half-maps")
+    files.id = plain(((below.empty() ? fs::canonical(folder).filename() : below) / files.id).string());
+  files.shard = files.id;
+  if (part[2].length() > 0) files.shard += "." + part[2].str().substr(1);
+  return files;
+}
+
 }  // namespace
 
 std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
@@ -54,9 +72,8 @@ std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
         other[at + word.size() - 1] = '2';
         const fs::path second = entry.path().parent_path() / other;
         if (!fs::exists(second)) continue;
-        std::string id = name.substr(0, at);
-        while (!id.empty() && (id.back() == '_' || id.back() == '-' || id.back() == '.')) id.pop_back();
-        found.push_back({id.empty() ? "half-maps" : plain(id), entry.path().string(), second.string()});
+        found.push_back(named(folder, entry.path(), name.substr(0, at)));
+        found.back().second = second.string();
         break;
       }
     }
@@ -65,14 +82,6 @@ std::vector<HalfMapFiles> half_map_files(const std::string& folder) {
                              "MRC files named ..._half_map_1.map and ..._half_map_2.map (or half1, half_1)",
                              "unpack the files of EMDB (gunzip), or give another folder"});
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  // RELION gives the half-maps of every job one name: there the folders tell them apart.
-  std::map<std::string, int> times;
-  for (const auto& files : found) ++times[files.id];
-  for (auto& files : found)
-    if (times[files.id] > 1) {
-      const fs::path below = fs::path(files.first).lexically_relative(folder).parent_path();
-      if (!below.empty()) files.id = plain(below.string()) + "_" + files.id;
-    }
   return found;
 }
 

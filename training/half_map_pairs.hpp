@@ -11,12 +11,16 @@
 namespace cryored {
 
 struct HalfMapFiles {
-  std::string id, first, second;
+  std::string id;              ///< of the specimen as far as names tell; decides between training and validation
+  std::string shard;           ///< name of its shard: `id`, and what tells iterations of one job apart behind a '.'
+  std::string former, nested;  ///< what earlier versions named it, alone and among others of that name
+  std::string first, second;
 };
 
 /// Pairs of files below `folder` (MRC, not compressed) that differ only in half_map_1 / half_map_2, half1 / half2 or
-/// half_1 / half_2; the id is the name before that, and where several have it (RELION's "run") the path below `folder`
-/// in front of it. Sorted. Throws InputError when there is none.
+/// half_1 / half_2; the id is the name before that without RELION's _itNNN and _ctNNN. Where that is "run" or nothing,
+/// the path below `folder` stands in front of it, or the folder's own name. So it does not depend on what else lies
+/// there. Sorted. Throws InputError when there is none.
 std::vector<HalfMapFiles> half_map_files(const std::string& folder);
 
 /// Both maps resampled to options.voxel, cut ten shells beyond FSC 0.143 of the whole maps, and windowed into blocks of

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
@@ -57,14 +58,28 @@ std::uint64_t seed_of(const std::string& id, int pass) {
   return name_hash(id) ^ (static_cast<std::uint64_t>(pass) * 0x9E3779B97F4A7C15ull);
 }
 
+/// half_map_files(), held to what lies in `out`: pairs under the name that an earlier version gave them would be there
+/// twice, and perhaps on the other side of the split. Throws InputError.
+std::vector<HalfMapFiles> half_maps_for(const std::string& folder, const fs::path& out) {
+  std::vector<HalfMapFiles> all = half_map_files(folder);
+  std::set<std::string> now;
+  for (const HalfMapFiles& files : all) now.insert(files.shard);
+  for (const HalfMapFiles& files : all)
+    for (const std::string& name : {files.former, files.nested})
+      if (const fs::path older = out / (name + ".pairs"); !now.contains(name) && fs::exists(older))
+        throw InputError(Problem{older.string(), "name", "as earlier versions named the pairs of " + files.first,
+                                 files.shard + ".pairs", "remove it, or give another --out"});
+  return all;
+}
+
 std::vector<Shard> shards_of(const Settings& settings, const PairOptions& options) {
   const std::string& kind = settings.text("kind");
   const bool gaussian = kind == "gaussian";
   const fs::path out = settings.text("out");
   std::vector<Shard> shards;
   if (const std::string& folder = settings.text("half-maps"); !folder.empty())
-    for (const HalfMapFiles& files : half_map_files(folder))
-      shards.push_back({out / "half-maps" / (files.id + ".pairs"), files.id, files.first,
+    for (const HalfMapFiles& files : half_maps_for(folder, out / "half-maps"))
+      shards.push_back({out / "half-maps" / (files.shard + ".pairs"), files.id, files.first,
                         [files, options] { return half_map_pairs(files, options); }});
   if (const std::string& folder = settings.text("refinements"); !folder.empty())
     for (const FinishedRefinement& job : finished_refinements(folder))
@@ -105,7 +120,7 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
     if (const auto [at, fresh] = sources.try_emplace(shard.path, shard.source); !fresh)
       throw InputError(Problem{shard.source, "name", "the shard " + shard.path.string() + ", as " + at->second,
                                "inputs whose names differ before the first '.', or before the number of the half",
-                               "rename one, or move it into a folder of its own"});
+                               "rename one, or make the pairs of each in an --out of its own"});
   return shards;
 }
 

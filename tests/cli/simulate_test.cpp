@@ -148,6 +148,24 @@ TEST(PairsCommand, AKindThatDoesNotFitItsSourceIsNamed) {
   }
 }
 
+TEST(PairsCommand, ShardsOfEarlierNamesAreNotLeftBesideNewOnes) {
+  const ScratchFolder folder;
+  for (const char* half : {"1", "2"}) {
+    std::filesystem::create_directories(folder / "in/job002");
+    write_file(folder / ("in/job002/run_it001_half" + std::string(half) + "_class001.mrc"), "x");
+  }
+  for (const char* name : {"run_it001.pairs", "job002_run_it001.pairs"}) {
+    const std::string older = folder / ("out/half-maps/" + std::string(name));
+    std::filesystem::create_directories(folder / "out/half-maps");
+    write_file(older, "x");
+    const Outcome outcome = run(words({"pairs"}, {"--half-maps", folder / "in", "--out", folder / "out"}));
+    EXPECT_EQ(outcome.code, 1);
+    for (const std::string& part : {older, std::string("job002_run.it001.pairs")})
+      EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+    std::filesystem::remove(older);
+  }
+}
+
 TEST(PairsCommand, GaussianPairsOfAFolder) {
   const ScratchFolder folder;
   std::filesystem::create_directories(folder / "in");

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
@@ -100,6 +101,44 @@ TEST(HalfMapPairs, BlocksOfBothHalvesAreEachOthersTarget) {
     EXPECT_EQ(pairs[i].half_fsc.size(), 17u);
   }
   EXPECT_THROW(half_map_files(folder / "nothing"), InputError);
+}
+
+/// IDs and names of shards that half_map_files() gives.
+using Names = std::vector<std::pair<std::string, std::string>>;
+Names half_map_names(const std::filesystem::path& folder) {
+  Names names;
+  for (const auto& f : half_map_files(folder.string())) names.emplace_back(f.id, f.shard);
+  return names;
+}
+
+TEST(HalfMapPairs, NamesDoNotDependOnWhatElseLiesThere) {
+  const TemporaryFolder folder;
+  const auto write = [&](const std::string& name) {
+    for (const char* half : {"1", "2"}) {
+      const auto path = folder.path() / (name + "_half" + half + "_class001.mrc");
+      std::filesystem::create_directories(path.parent_path());
+      std::ofstream(path) << "x";
+    }
+  };
+  write("job002/run");
+  const std::pair<std::string, std::string> run{"job002_run", "job002_run"};
+  EXPECT_EQ(half_map_names(folder.path()), (Names{run}));
+  EXPECT_EQ(half_map_names(folder.path() / "job002"), (Names{run}));
+  EXPECT_EQ(half_map_names(folder.path() / "job002/"), (Names{run}));
+  // Iterations of one job are of one specimen.
+  for (const char* name : {"job002/run_it001", "job002/run_it002", "job002/run_ct2_it003", "job002/run_ct2"})
+    write(name);
+  write("job003/run");
+  write("emd_1");
+  write("sub/emd_2");
+  EXPECT_EQ(half_map_names(folder.path()), (Names{{"emd_1", "emd_1"},
+                                                  {"job002_run", "job002_run.ct2"},
+                                                  {"job002_run", "job002_run.ct2_it003"},
+                                                  run,
+                                                  {"job002_run", "job002_run.it001"},
+                                                  {"job002_run", "job002_run.it002"},
+                                                  {"job003_run", "job003_run"},
+                                                  {"emd_2", "emd_2"}}));
 }
 
 TEST(HalfMapPairs, FoldersTellMapsOfOneNameApart) {
