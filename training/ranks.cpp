@@ -62,18 +62,18 @@ void* find_nccl(const std::string& library) {
 }
 
 Launch launched() {
-  // torchrun may itself be a task of srun: then its processes are the ranks, not the step's tasks.
   const auto given = [](const char* name) { return std::getenv(name) != nullptr; };
-  if (given("TORCHELASTIC_RUN_ID") ||
-      (given("RANK") && given("WORLD_SIZE") && given("MASTER_ADDR") && given("MASTER_PORT"))) {
-    const int size = variable("WORLD_SIZE", 1);
-    return size > 1 ? Launch{Launcher::torchrun, size} : Launch{};
-  }
-  // Open MPI, then the process managers of MPICH and its kin, then a step of Slurm.
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
+  const int world = variable("WORLD_SIZE", 1);
+  // torchrun may itself be a task of mpirun or srun: then its processes are the ranks, not the tasks.
+  if (given("TORCHELASTIC_RUN_ID")) return world > 1 ? Launch{Launcher::torchrun, world} : Launch{};
+  // Open MPI, and the process managers of MPICH and its kin. Before torchrun's four: clusters set those for whole pods,
+  // often to speak of one process.
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
     if (const int size = variable(name, 1); size > 1) return {Launcher::mpi, size};
-  if (const int size = variable("WORLD_SIZE", 1); size > 1) return {Launcher::torchrun, size};
-  return {};
+  if (world > 1 && given("RANK") && given("MASTER_ADDR") && given("MASTER_PORT")) return {Launcher::torchrun, world};
+  if (const int size = variable("SLURM_STEP_NUM_TASKS", 1); size > 1) return {Launcher::mpi, size};
+  // An incomplete set, which torchrun_variables() refuses.
+  return world > 1 ? Launch{Launcher::torchrun, world} : Launch{};
 }
 
 TorchrunVariables torchrun_variables() {

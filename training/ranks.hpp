@@ -37,8 +37,9 @@ struct Launch {
   Launcher launcher = Launcher::none;
   int size = 1;
 };
-/// What the launcher's variables say: torchrun's first where they are complete, then those of mpirun and srun; none
-/// where they speak of one process. Throws UsageError for a variable that is no number.
+/// What the launcher's variables say: torchrun itself (TORCHELASTIC_RUN_ID), then mpirun, then RANK, WORLD_SIZE,
+/// MASTER_ADDR and MASTER_PORT, then a step of Slurm; none where they speak of one process. Throws UsageError for a
+/// variable that is no number.
 Launch launched();
 
 std::unique_ptr<Ranks> one_process();

@@ -63,15 +63,18 @@ class Environment {
   std::map<std::string, std::string> names_;
 };
 
+using Found = std::pair<Launcher, int>;
+
+Found launch(const std::map<std::string, std::string>& set) {
+  const Environment environment(set);
+  const Launch found = launched();
+  return {found.launcher, found.size};
+}
+
+const std::map<std::string, std::string> four{
+    {"RANK", "0"}, {"WORLD_SIZE", "4"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}};
+
 TEST(Launch, TorchrunWithinAStepOfSlurmIsTorchrun) {
-  const auto launch = [](const std::map<std::string, std::string>& set) {
-    const Environment environment(set);
-    const Launch found = launched();
-    return std::pair{found.launcher, found.size};
-  };
-  using Found = std::pair<Launcher, int>;
-  const std::map<std::string, std::string> four{
-      {"RANK", "0"}, {"WORLD_SIZE", "4"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "1"}};
   auto within = four;
   within["SLURM_STEP_NUM_TASKS"] = "2";
   EXPECT_EQ(launch(four), (Found{Launcher::torchrun, 4}));
@@ -82,6 +85,23 @@ TEST(Launch, TorchrunWithinAStepOfSlurmIsTorchrun) {
             (Found{Launcher::mpi, 2}));
   EXPECT_EQ(launch({{"OMPI_COMM_WORLD_SIZE", "3"}}), (Found{Launcher::mpi, 3}));
   EXPECT_EQ(launch({}), (Found{Launcher::none, 1}));
+}
+
+TEST(Launch, VariablesOfThePodDoNotHideMpirunOrSrun) {
+  for (const char* size : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    auto pod = four;
+    pod["WORLD_SIZE"] = "1";
+    pod[size] = "3";
+    EXPECT_EQ(launch(pod), (Found{Launcher::mpi, 3})) << size;
+  }
+  auto several = four;
+  several["OMPI_COMM_WORLD_SIZE"] = "8";
+  EXPECT_EQ(launch(several), (Found{Launcher::mpi, 8})) << "pods of four, and mpirun in them";
+  several["TORCHELASTIC_RUN_ID"] = "x";
+  EXPECT_EQ(launch(several), (Found{Launcher::torchrun, 4})) << "torchrun as a task of mpirun";
+  several["WORLD_SIZE"] = "1";
+  EXPECT_EQ(launch(several), (Found{Launcher::none, 1}));
+  EXPECT_EQ(launch({{"WORLD_SIZE", "4"}}), (Found{Launcher::torchrun, 4})) << "refused when it joins";
 }
 
 TEST(StoreRanks, WaitForOneThatComputesForLong) {
