@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <vector>
 
@@ -22,7 +23,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-using Store = c10::intrusive_ptr<c10d::TCPStore>;
+using Store = c10::intrusive_ptr<c10d::Store>;
 using Clock = std::chrono::steady_clock;
 
 /// Host name and boot: containers of one machine may have names of their own, machines of a cluster the same one.
@@ -34,8 +35,19 @@ std::string this_machine() {
   return name + (" " + boot);
 }
 
-/// "cryored/beat/3" and the like.
-std::string key(const std::string& name, int rank) { return "cryored/" + name + "/" + std::to_string(rank); }
+/// "beat/3" and the like.
+std::string key(const std::string& name, int rank) { return name + "/" + std::to_string(rank); }
+
+/// A connection. Its keys are those of one attempt: torchrun's store keeps what ranks that failed have left.
+Store connect(const TorchrunVariables& a, bool serve) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(a.port);
+  options.isServer = serve;
+  options.waitWorkers = false;
+  options.timeout = std::chrono::minutes(5);
+  return c10::make_intrusive<c10d::PrefixStore>("cryored/" + std::to_string(a.attempt),
+                                                c10::make_intrusive<c10d::TCPStore>(a.host, options));
+}
 
 /// Counts up in the store for as long as the rank lives, through a connection of its own: the rank may compute for
 /// long, and a store that waits serves no other thread.
@@ -65,15 +77,9 @@ class StoreRanks : public Ranks {
   StoreRanks(const TorchrunVariables& a, std::chrono::milliseconds patience) : patience_(patience) {
     rank_ = a.rank;
     size_ = a.size;
-    c10d::TCPStoreOptions options;
-    options.port = static_cast<std::uint16_t>(a.port);
-    options.isServer = a.rank == 0 && !a.agent_serves;
-    options.waitWorkers = false;
-    options.timeout = std::chrono::minutes(5);
     guard("start", [&] {
-      store_ = c10::make_intrusive<c10d::TCPStore>(a.host, options);
-      options.isServer = false;
-      heartbeat_.emplace(c10::make_intrusive<c10d::TCPStore>(a.host, options), rank_, patience_ / 8);
+      store_ = connect(a, a.rank == 0 && !a.agent_serves);
+      heartbeat_.emplace(connect(a, false), rank_, patience_ / 8);
       const std::string here = this_machine();
       store_->set(key("here", rank_), Bytes(here.begin(), here.end()));
       std::vector<std::string> machines;

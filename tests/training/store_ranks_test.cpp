@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>
 
 #include "core/base/error.hpp"
@@ -49,8 +50,8 @@ std::string error_of_sum(Ranks& ranks) {
 class Environment {
  public:
   explicit Environment(const std::map<std::string, std::string>& set) {
-    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID", "RANK",
-                             "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID",
+                             "TORCHELASTIC_RESTART_COUNT", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
       unsetenv(name);
     for (const auto& [name, value] : set) setenv(name.c_str(), value.c_str(), 1);
     names_ = set;
@@ -132,6 +133,41 @@ TEST(StoreRanks, OneThatEndsWithAnErrorIsNoticed) {
   second.join();
   const std::string text = error_of_sum(*ranks);
   EXPECT_NE(text.find("rank 1: found ended with an error"), std::string::npos) << text;
+}
+
+TEST(StoreRanks, StartedAnewMeetInTheStoreThatTheFailedOnesLeft) {
+  const int port = test::free_port();
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(port);
+  options.isServer = true;
+  options.waitWorkers = false;
+  const auto agent = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+  const auto of_attempt = [&](int rank, const char* attempt) {
+    const Environment environment({{"RANK", std::to_string(rank)},
+                                   {"WORLD_SIZE", "2"},
+                                   {"MASTER_ADDR", "127.0.0.1"},
+                                   {"MASTER_PORT", std::to_string(port)},
+                                   {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                                   {"TORCHELASTIC_RESTART_COUNT", attempt}});
+    return torchrun_variables();
+  };
+  const auto attempt = [&](const char* number, const auto& work) {
+    const std::array<TorchrunVariables, 2> v{of_attempt(0, number), of_attempt(1, number)};
+    std::thread second([&] { work(*join_store(v[1], kPatience)); });
+    work(*join_store(v[0], kPatience));
+    second.join();
+  };
+  attempt("0", [](Ranks& ranks) {  // a sum that leaves its keys, then an error
+    std::array<float, 2> values{1, 1};
+    ranks.sum(values);
+  });
+  attempt("1", [](Ranks& ranks) {
+    std::this_thread::sleep_for(ranks.first() ? 0s : kPatience);  // long enough for the first to look after it
+    std::array<float, 2> values{10, 20};
+    EXPECT_NO_THROW(ranks.sum(values));
+    EXPECT_EQ(values, (std::array<float, 2>{20, 40}));
+    ranks.finish();
+  });
 }
 
 TEST(StoreRanks, OneThatIsKilledIsNoticed) {
