@@ -31,7 +31,8 @@ double displacement(const CtfParameters& ctf, double resolution);
 
 /// Edge, in pixels, of the grid on which a box x box image is propagated without aliasing: what leaves one edge of the
 /// box must not come back at the other (box + displacement), and the transfer function must be sampled finely enough
-/// (twice the displacement). Even, with no prime factor above 5. `resolution` at most Nyquist; 0 takes Nyquist.
+/// (twice the displacement). Even, with no prime factor above 5. `resolution` at most Nyquist; 0 takes Nyquist. Throws
+/// InputError above 8192 pixels, or two boxes where these are more.
 std::size_t padded_box(std::size_t box, double pixel_size, const CtfParameters& ctf, double resolution = 0);
 
 /// The smallest even number >= n without a prime factor above 5.

@@ -24,8 +24,11 @@ struct ParticleImages {
 class PhaseMethod {
  public:
   virtual ~PhaseMethod() = default;
+  /// Throws InputError, without a row's name, for a CTF that retrieve() would refuse.
+  virtual void check(const CtfParameters&, std::size_t /*box*/, double /*pixel_size*/) const {}
   /// Replaces the images by what was retrieved: matter is positive, the scale is free. The result of an image depends
   /// on nothing but the images of this call and their order, not on threads or earlier calls.
+  /// Throws InputError where check() would.
   virtual void retrieve(ParticleImages& images) = 0;
   /// Name and every parameter: two methods of equal description give equal results.
   virtual std::string description() const = 0;

@@ -26,6 +26,10 @@ constexpr std::size_t kBatch = 8;
 WaveMethod::WaveMethod(const DeviceChoice& device, int threads, double resolution)
     : choice_(device), device_(prepare_device(device)), threads_(device.cuda ? 1 : threads), resolution_(resolution) {}
 
+void WaveMethod::check(const CtfParameters& ctf, std::size_t box, double pixel_size) const {
+  padded_box(box, pixel_size, ctf, resolution_);
+}
+
 void WaveMethod::retrieve(ParticleImages& images) {
   const std::size_t count = images.count();
   std::vector<std::size_t> grid(count);

@@ -16,6 +16,7 @@ class WaveMethod : public PhaseMethod {
  public:
   /// `resolution`: A, of the grids that images are propagated on, see padded_box(). Throws SystemError (device).
   WaveMethod(const DeviceChoice& device, int threads, double resolution);
+  void check(const CtfParameters& ctf, std::size_t box, double pixel_size) const override;
   void retrieve(ParticleImages& images) override;
 
  protected:

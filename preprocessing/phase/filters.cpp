@@ -98,6 +98,9 @@ class Wiener : public PhaseMethod {
  public:
   Wiener(const WienerOptions& options, int threads) : options_(options), threads_(threads) {}
 
+  void check(const CtfParameters& ctf, std::size_t box, double pixel_size) const override {
+    padded_box(box, pixel_size, ctf);
+  }
   void retrieve(ParticleImages& images) override {
     each_image(images, threads_, [&](std::size_t i) {
       const Ctf ctf(images.ctfs[i]);

@@ -239,6 +239,13 @@ class PhaseRun {
       const std::size_t row = group.rows[chunk.first + i];
       images.ctfs.push_back(set_->ctf(row));
       try {
+        method_.check(images.ctfs[i], group.box, group.pixel_size);
+      } catch (const InputError& error) {
+        images.ctfs[i] = {};  // a blank image in its place is retrieved with the others
+        bad(i, set_->where(row) + ": " + error.what());
+        continue;
+      }
+      try {
         set_->read_image(row, images.image(i));
       } catch (const InputError& error) {
         bad(i, error.what());

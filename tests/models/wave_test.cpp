@@ -82,6 +82,9 @@ TEST(Wave, PaddedBoxHoldsTheDisplacement) {
   CtfParameters far = papers_ctf();
   far.defocus_u = far.defocus_v = 1e6;
   EXPECT_THROW(padded_box(128, 0.01, far), InputError) << "more pixels than any memory has";
+  far.defocus_u = far.defocus_v = 50000;
+  EXPECT_LT(padded_box(512, 0.5, far), 5500u) << "as real data may have it";
+  EXPECT_EQ(padded_box(9000, 1, papers_ctf()), 9216u) << "large boxes are the user's own choice";
 }
 
 // The claim that ties this to RELION: to first order g - 1 = -2 sigma F^-1{CTF e^{ip} F V}, but for the mean.

@@ -204,6 +204,30 @@ TEST_F(PhaseRunTest, BadParticleStopsUnlessItIsToBeSkipped) {
   EXPECT_NE(read_file(folder_ / "out/skipped.txt").find("NaN"), std::string::npos);
 }
 
+TEST_F(PhaseRunTest, WildDefocusConcernsItsParticleOnly) {
+  // At 1 A per pixel these want grids of 14,000 and 20,000 pixels.
+  const ScratchFolder fine;
+  star_ = write_particles(fine.path(), {{{32, 1, 20}}});
+  edit_star(star_, "particles", 8, "rlnDefocusU", "7e5");
+  edit_star(star_, "particles", 9, "rlnDefocusV", "1e6");
+  try {
+    wiener(options("out"));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("row 9"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("8192 pixels"), std::string::npos) << error.what();
+  }
+  PhaseRunOptions o = options("out");
+  o.skip_bad = true;
+  const PhaseRunResult result = wiener(o);
+  EXPECT_EQ(result.particles, 18u);
+  ASSERT_EQ(result.skipped.size(), 2u);
+  EXPECT_NE(result.skipped[0].find("row 9"), std::string::npos) << result.skipped[0];
+  EXPECT_NE(result.skipped[1].find("row 10"), std::string::npos) << result.skipped[1];
+  // Filters that need no grid take them.
+  EXPECT_EQ(run_phase(options("flipped"), *make_flip(1)).particles, 20u);
+}
+
 TEST_F(PhaseRunTest, RelionsAbortStopsAndTheNextRunGoesOn) {
   PhaseRunOptions o = options("out");
   o.progress = [&](const PhaseProgress&) { write_file(folder_ / "out/RELION_JOB_ABORT_NOW", ""); };
