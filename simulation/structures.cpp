@@ -1,6 +1,7 @@
 #include "simulation/structures.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "core/base/error.hpp"
@@ -34,6 +35,19 @@ unsigned long long name_hash(const std::string& name) {
   unsigned long long h = 14695981039346656037ull;
   for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   return h;
+}
+
+std::string upper_case(std::string id) {
+  for (char& c : id) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return id;
+}
+
+void SpellingCheck::add(const std::string& path) {
+  const std::string id = structure_id(path);
+  const std::string& first = files_.try_emplace(upper_case(id), path).first->second;
+  if (structure_id(first) != id)
+    throw InputError(Problem{path, "ID", id, structure_id(first) + ", as in " + first,
+                             "spell both alike, since the name as spelt decides between training and validation"});
 }
 
 bool is_validation(const std::string& id) { return (name_hash(id) >> 32) % 10 == 0; }

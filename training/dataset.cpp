@@ -87,16 +87,20 @@ Map turned(const Map& map, int which, int dx, int dy, int dz) {
 
 PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel) : rule_(rule) {
   std::vector<std::string> files;
-  std::size_t others = 0;
+  std::vector<std::string> others;
   if (fs::is_directory(folder))
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
       if (entry.path().extension() != ".pairs") continue;
       if (is_validation(cryored::structure_id(entry.path().string())) == (part == Part::validation))
         files.push_back(entry.path().string());
       else
-        ++others;
+        others.push_back(entry.path().string());
     }
   std::sort(files.begin(), files.end());
+  std::sort(others.begin(), others.end());
+  SpellingCheck spelling;
+  for (const auto* part_files : {&files, &others})
+    for (const auto& file : *part_files) spelling.add(file);
   for (const auto& file : files) {
     shards_.emplace_back(file);
     ids_.push_back(cryored::structure_id(file));
@@ -118,11 +122,12 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
   }
   if (entries_.empty()) {
     const bool training = part == Part::training;
-    throw InputError(Problem{folder, training ? "shards to train on" : "shards to validate on",
-                             others == 0 ? "none" : "none, and " + std::to_string(others) + " of the other part",
-                             "*.pairs of structures of both parts: their names decide, one in ten is validated on",
-                             std::string("make pairs of more structures with cryored pairs") +
-                                 (training ? "" : ", or name a folder that has such shards with --held-out")});
+    throw InputError(
+        Problem{folder, training ? "shards to train on" : "shards to validate on",
+                others.empty() ? "none" : "none, and " + std::to_string(others.size()) + " of the other part",
+                "*.pairs of structures of both parts: their names decide, one in ten is validated on",
+                std::string("make pairs of more structures with cryored pairs") +
+                    (training ? "" : ", or name a folder that has such shards with --held-out")});
   }
 }
 

@@ -29,7 +29,8 @@ class PairDataset {
  public:
   enum class Part { training, validation };
   /// All shards below `folder` whose structure belongs to `part`. `voxel`: the voxel size (A) of shards that do
-  /// not state theirs; 0 refuses those. Throws InputError when there are no shards or their voxel sizes differ.
+  /// not state theirs; 0 refuses those. Throws InputError when there are no shards, their voxel sizes differ, or two
+  /// IDs differ in case only, of the other part too.
   PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel = 0);
 
   std::size_t pairs() const { return entries_.size(); }

@@ -8,6 +8,7 @@
 
 #include "core/base/error.hpp"
 #include "models/unet_weights.hpp"
+#include "simulation/structures.hpp"
 #include "training/validation.hpp"
 
 namespace cryored {
@@ -55,6 +56,9 @@ class HalfMapPairs : public ExampleSource {
                                std::to_string(held_out.voxel()) + " A in validation shards",
                                std::to_string(training.voxel()) + " A, as in the training shards",
                                "one network serves one voxel size: train a network for each"});
+    SpellingCheck spelling;  // of both folders together
+    for (const PairDataset* part : {&training, &held_out})
+      for (const std::string& id : part->structures()) spelling.add(id);
     for (const PairDataset* part : {&training, &held_out})
       for (const std::size_t box : part->boxes())
         if (box % static_cast<std::size_t>(o.network.multiple()) != 0)

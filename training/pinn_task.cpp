@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "models/imaging/pinn_weights.hpp"
 #include "models/imaging/wave.hpp"
 #include "simulation/structures.hpp"
@@ -54,17 +55,24 @@ struct Split {
   std::vector<std::string> training, held_out;
 };
 
-/// One structure in ten of a folder, by its name, never trains. Nor does one that --held-out names.
+/// One structure in ten of a folder, by its name, never trains. Nor does one that --held-out has, under that name in
+/// upper or lower case or as the same file under another one.
 Split split_of(const TrainOptions::Pinn& o) {
   Split split;
-  std::set<std::string> out;
+  std::set<std::string> names, contents;
   if (!o.held_out.empty()) split.held_out = files_of(o.held_out);
-  for (const auto& file : split.held_out) out.insert(structure_id(file));
+  for (const auto& file : split.held_out) {
+    names.insert(upper_case(structure_id(file)));
+    contents.insert(sha256_file(file));
+  }
   const bool one_file = std::filesystem::is_regular_file(o.structures);
+  SpellingCheck spelling;
   for (const auto& file : files_of(o.structures)) {
+    spelling.add(file);
     const std::string id = structure_id(file);
     const bool by_name = !one_file && is_validation(id);
-    if (!by_name && !out.contains(id)) split.training.push_back(file);
+    if (!by_name && !names.contains(upper_case(id)) && !contents.contains(sha256_file(file)))
+      split.training.push_back(file);
     if (by_name && o.held_out.empty()) split.held_out.push_back(file);
   }
   return split;

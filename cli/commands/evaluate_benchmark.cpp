@@ -35,11 +35,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
 /// What cryored-reconstruct does without options, by the mode's name.
 std::string default_mode(const Settings& settings) {
   const Command reconstruct = reconstruct_command();
@@ -83,7 +78,7 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<BenchmarkCel
     for (const std::string& file : structure_files(settings.text("structures"))) files.push_back(file);
   // Data sets and records are named by the identifier alone.
   for (const std::string& file : files) {
-    const auto [known, fresh] = setup.structures.emplace(upper(structure_id(file)), fs::absolute(file).string());
+    const auto [known, fresh] = setup.structures.emplace(upper_case(structure_id(file)), fs::absolute(file).string());
     const bool needed = std::any_of(cells.begin(), cells.end(),
                                     [&](const BenchmarkCell& cell) { return cell.structure == known->first; });
     if (!fresh && needed)

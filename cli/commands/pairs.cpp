@@ -96,9 +96,11 @@ std::vector<Shard> shards_of(const Settings& settings, const PairOptions& option
   if (const std::string& folder = settings.text("structures"); !folder.empty()) {
     const int first = static_cast<int>(settings.integer("first-pass"));
     const std::vector<std::string> files = structure_files(folder);
+    SpellingCheck spelling;
     for (int pass = first; pass < first + static_cast<int>(settings.integer("passes")); ++pass)
       for (const std::string& file : files) {
         const std::string id = structure_id(file);
+        spelling.add(file);
         const std::string name = kind == "surrogate" ? "pass" : kind;
         shards.push_back({out / fmt::format("{}{:03d}", name, pass) / (id + ".pairs"), id, file,
                           [file, id, pass, options, kind]() -> std::vector<TrainingPair> {

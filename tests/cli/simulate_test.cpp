@@ -193,6 +193,12 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_EQ(twice.code, 1);
   for (const char* name : {"4AKE.pdb.gz", "4AKE.b.pdb.gz"})
     EXPECT_NE(twice.err.find(name), std::string::npos) << twice.err;
+  // Nor may one structure be in two spellings, of which one could be trained on and the other validated on.
+  std::filesystem::rename(folder / "in/4AKE.b.pdb.gz", folder / "in/4ake.pdb.gz");
+  const Outcome spelt = run(call);
+  EXPECT_EQ(spelt.code, 1);
+  for (const char* name : {"4AKE.pdb.gz", "4ake.pdb.gz"})
+    EXPECT_NE(spelt.err.find(name), std::string::npos) << spelt.err;
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x"})).code, 2);
   EXPECT_EQ(run(words({"pairs"}, {"--out", folder / "x", "--half-maps", folder / "in"})).code, 1);
 }

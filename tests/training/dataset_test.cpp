@@ -79,6 +79,26 @@ TEST_F(Dataset, SaysWhichPartIsEmpty) {
   }
 }
 
+TEST_F(Dataset, NamesThatDifferInCaseOnlyAreRefused) {
+  // t0 and the like name the structures of T0; whichever part each falls into, both are named.
+  fs::create_directories(folder_ / "again");
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.is_directory()) continue;
+    const std::string name = entry.path().filename().string();
+    const fs::path other = folder_ / "again" / ("t" + name.substr(1));
+    fs::copy(entry.path(), other);
+    try {
+      training_pairs(folder_);
+      FAIL() << name;
+    } catch (const InputError& e) {
+      const std::string text = e.what();
+      for (const std::string& file : {entry.path().string(), other.string()})
+        EXPECT_NE(text.find(file), std::string::npos) << text;
+    }
+    fs::remove(other);
+  }
+}
+
 /// Whether `map` is `other` moved cyclically.
 bool is_move_of(const Map& map, const Map& other) {
   const auto peak = [](const Map& m) {

@@ -214,7 +214,8 @@ TEST(PinnTask, WhatIsHeldOutIsNotTrainedOn) {
     else if (training.size() < 2)
       training.push_back(id);
   }
-  for (const std::string& id : {training[0], training[1], validation}) write_pdb(structures / (id + ".pdb"), 200);
+  for (const std::string& id : {training[1], validation}) write_pdb(structures / (id + ".pdb"), 200);
+  write_pdb(structures / (training[0] + ".pdb"), 150);  // the only one of other content
   write_pdb(other / (training[1] + ".pdb"), 200);
   o.pinn.structures = structures.string();
   o.pinn.held_out = other.string();
@@ -222,6 +223,15 @@ TEST(PinnTask, WhatIsHeldOutIsNotTrainedOn) {
   const WeightsInfo info = load_pinn(o.run + "/pinn.crw").info;
   EXPECT_EQ(info.training["structure_names"], nlohmann::json({training[0]}));
   EXPECT_EQ(info.training["validation_structures"], nlohmann::json({training[1]}));
+
+  // Spelt otherwise, or the same file under another name.
+  std::filesystem::rename(other / (training[1] + ".pdb"), other / ("t" + training[1].substr(1) + ".pdb"));
+  std::string copy = "C0";
+  for (int i = 1; is_validation(copy); ++i) copy = "C" + std::to_string(i);
+  std::filesystem::copy(other / ("t" + training[1].substr(1) + ".pdb"), structures / (copy + ".pdb"));
+  o.run = (folder.path() / "otherwise").string();
+  train(o, [](const TrainProgress&) {});
+  EXPECT_EQ(load_pinn(o.run + "/pinn.crw").info.training["structure_names"], nlohmann::json({training[0]}));
 
   // All of it held out.
   o.pinn.structures = write_pdb(structures / (training[1] + ".pdb"), 200);
