@@ -42,13 +42,14 @@ StarFile phase_star(const ParticleSet& set, const OutputStarOptions& options) {
   std::sort(kept.begin(), kept.end());
   table->keep_rows(kept);
   remove_corrected(*table, options.ctf);
+  if (options.ctf != CtfState::as_before) {
+    StarTable& marked = optics ? *optics : *table;  // RELION 3.0 has no data_optics
+    const char* flag = options.ctf == CtfState::corrected ? "rlnCtfDataAreCtfCorrected" : "rlnCtfDataArePhaseFlipped";
+    if (!marked.has(flag)) marked.add_column(flag, "1");
+    for (std::size_t row = 0; row < marked.rows(); ++row) marked.set(row, flag, "1");
+  }
   if (optics) {
     remove_corrected(*optics, options.ctf);
-    if (options.ctf != CtfState::as_before) {
-      const char* flag = options.ctf == CtfState::corrected ? "rlnCtfDataAreCtfCorrected" : "rlnCtfDataArePhaseFlipped";
-      if (!optics->has(flag)) optics->add_column(flag, "1");
-      for (std::size_t row = 0; row < optics->rows(); ++row) optics->set(row, flag, "1");
-    }
     if (!optics->has("rlnImageSize")) {
       optics->add_column("rlnImageSize", "0");
       for (const ParticleGroup& group : set.groups())

@@ -17,8 +17,9 @@ struct OutputStarOptions {
   std::set<std::size_t> skipped;    ///< rows left out besides set.bad()
 };
 
-/// The input's rows in their order, with the new images. Where the CTF has been corrected, data_optics gets
-/// rlnCtfDataAreCtfCorrected 1. Where the phase of beam tilt and odd aberrations has been taken out (CtfState other
+/// The input's rows in their order, with the new images. Where the CTF has been corrected, data_optics (without one, as
+/// in RELION 3.0, the particles) gets rlnCtfDataAreCtfCorrected 1, where only its signs have been,
+/// rlnCtfDataArePhaseFlipped 1. Where the phase of beam tilt and odd aberrations has been taken out (CtfState other
 /// than as_before), their columns go, in corrected images the even aberrations' too.
 StarFile phase_star(const ParticleSet& set, const OutputStarOptions& options);
 

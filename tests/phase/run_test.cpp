@@ -276,6 +276,23 @@ TEST_F(PhaseRunTest, FlippedImagesAreMarkedAndNotTakenAgain) {
   }
 }
 
+TEST_F(PhaseRunTest, FlippedImagesOfRelion30AreMarkedToo) {
+  PhaseRunOptions o = options("flipped");
+  TestParticles what{{{32, 3, 8}}};
+  what.relion30 = true;
+  std::filesystem::create_directory(folder_ / "old");
+  o.input = write_particles(folder_ / "old", what);
+  o.ctf = CtfState::flipped;
+  o.input = run_phase(o, *make_flip(1)).star;
+  o.output = folder_ / "again";
+  try {
+    run_phase(o, *make_flip(1));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("already phase-flipped"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(PhaseRunTest, UnwritableOutputIsAnError) {
   write_file(folder_ / "file", "");
   PhaseRunOptions o = options("file/out");
