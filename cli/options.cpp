@@ -37,16 +37,17 @@ std::vector<std::string> names_of(const std::vector<OptionSpec>& options) {
               (near.empty() ? "see " : "did you mean --" + near + "? See ") + command.program + " --help"});
 }
 
-// "--plot --json": the value was forgotten. The word of another program's option may be a value.
+// "--plot --json": the value was forgotten. The word of another program's option may be a value, and so may several
+// words in quotes.
 void refuse_option_as_value(const CommandSpec& command, const std::string& name, const std::string& value) {
-  if (value.rfind("--", 0) != 0) return;
+  if (value.rfind("--", 0) != 0 || value.find_first_of(" \t") != std::string::npos) return;
   const std::vector<std::string> names = names_of(command.options);
   if (value != "--" && std::find(names.begin(), names.end(), value.substr(2, value.find('=') - 2)) == names.end())
     return;
   const OptionSpec& option = *find_option(command.options, name);
-  throw UsageError(Problem{command.program, "--" + name, "the option " + value + " where its value should stand",
-                           option.metavar,
-                           "--" + name + " needs a value; one that begins so is given as --" + name + "=" + value});
+  throw UsageError(
+      Problem{command.program, "--" + name, "the option " + value + " where its value should stand", option.metavar,
+              "--" + name + " needs a value; one that begins so is given as --" + name + "='" + value + "'"});
 }
 
 // What stands on the command line, by option name; positional words go to `settings`.

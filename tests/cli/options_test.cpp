@@ -171,9 +171,12 @@ TEST_F(OptionsTest, AForgottenValueDoesNotTakeTheNextOption) {
   for (const char* next : {"--json", "--no-json", "--lambda=1", "--"}) {
     const std::string told = message({"a.star", "--plot", next});
     EXPECT_NE(told.find("--plot needs a value"), std::string::npos) << told;
+    EXPECT_NE(told.find("--plot='" + std::string(next) + "'"), std::string::npos) << told;
   }
   EXPECT_EQ(message({"a.star", "--plot", "--cpu"}), "--cpu") << "an option of another program";
   EXPECT_EQ(message({"a.star", "--plot=--json"}), "--json");
+  for (const char* words : {"--lambda=1 --device cpu", "--json --cpu"})
+    EXPECT_EQ(message({"a.star", "--plot", words}), words) << "words for another program, in quotes";
   EXPECT_EQ(message({"a.star", "--plot", "-1"}), "-1");
 }
 
