@@ -40,7 +40,7 @@ Spreads spreads_of(const std::vector<DataSetRecords>& data_sets) {
       if (mode_parts(record->mode).refines) groups[{d.family, label}].push_back(record);
   Spreads spreads;
   double shells = 0, angles = 0;
-  int freedom = 0, none = 0;
+  int shell_freedom = 0, angle_freedom = 0;
   std::set<std::string> families;
   for (const auto& [key, group] : groups) {
     std::vector<double> shell, angle;
@@ -49,14 +49,12 @@ Spreads spreads_of(const std::vector<DataSetRecords>& data_sets) {
       if (std::isfinite(r->score.angle_median)) angle.push_back(std::log(std::max(r->score.angle_median, 1e-3)));
     }
     if (group.size() > 1) families.insert(key.first);
-    pool(shell, shells, freedom);
-    pool(angle, angles, none);
+    pool(shell, shells, shell_freedom);
+    pool(angle, angles, angle_freedom);
   }
   spreads.families = static_cast<int>(families.size());
-  if (freedom > 0) {
-    spreads.shells = std::sqrt(shells / freedom);
-    spreads.log_angle = std::sqrt(angles / freedom);
-  }
+  if (shell_freedom > 0) spreads.shells = std::sqrt(shells / shell_freedom);
+  if (angle_freedom > 0) spreads.log_angle = std::sqrt(angles / angle_freedom);
   return spreads;
 }
 

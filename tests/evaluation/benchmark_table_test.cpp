@@ -76,6 +76,17 @@ TEST(Summary, SpreadIsPooledOverFamiliesAndRefinements) {
   EXPECT_FALSE(summarise({record("B", 0.1, "plain", 20, 20)}, 20).spreads.shells);
 }
 
+TEST(Summary, SpreadOfAnglesCountsThoseThatAreKnown) {
+  std::vector<CellRecord> records;
+  const double unknown = std::numeric_limits<double>::quiet_NaN();
+  for (int seed = 1; seed <= 4; ++seed)
+    records.push_back(record("A", 0.1, "plain", 10, 10, seed == 1 ? 4 : seed == 2 ? 5 : unknown, seed));
+  const double between = std::log(5.0 / 4);
+  EXPECT_NEAR(*summarise(records, 20).spreads.log_angle, between / std::sqrt(2.0), 1e-9);
+  for (CellRecord& r : records) r.score.angle_median = unknown;
+  EXPECT_FALSE(summarise(records, 20).spreads.log_angle) << "no spread of 0";
+}
+
 TEST(Summary, CountsWhatIsNeitherAtNyquistNorHopeless) {
   std::vector<CellRecord> records = {
       record("A", 0.2, "plain", 23.5, 23.5),  record("A", 0.2, "red", 24, 24),       // at Nyquist
