@@ -76,7 +76,8 @@ std::string fsc_plot(const DataSetRecords& d, const std::string& title, const st
   for (const std::string& label : shown) {
     const CellRecord* r = record_of(&d, label);
     if (!r) continue;
-    series.push_back(curve("", judged(*r).fsc_masked, r->score, style_of(r->mode), PlotLine::solid));
+    if (const MapScore* map = judged(*r))
+      series.push_back(curve("", map->fsc_masked, r->score, style_of(r->mode), PlotLine::solid));
     if (r->mode != "known-angles" && r->mode != "plain+denoise")
       series.push_back(curve("", r->score.final_half_fsc, r->score, style_of(r->mode), PlotLine::dotted));
   }
@@ -122,8 +123,9 @@ void add_fsc_figures(ReportPage& page, const BenchmarkSummary& summary, const Pa
   page.figure_grid(
       draw_grid(grid, [&](const DataSetRecords& d, const std::string& title) { return fsc_plot(d, title, shown); }),
       static_cast<int>(std::max<std::size_t>(1, grid.proteins.size())), mode_legend(shown, true),
-      "Proteins in columns, SNR falling from row to row. Solid: final map against the truth inside the "
-      "mask of the truth; known-angles is the ceiling that no assignment of angles can pass. Dotted: RELION's half-map "
+      "Proteins in columns, SNR falling from row to row. Solid: judged map against the truth inside the "
+      "mask of the truth (the final one; of a refinement with a denoiser that did not converge the raw one); "
+      "known-angles is the ceiling that no assignment of angles can pass. Dotted: RELION's half-map "
       "FSC. "
       "Lines at 0.5 and 0.143.");
 }
@@ -171,7 +173,7 @@ void add_inflation(ReportPage& page, const BenchmarkSummary& summary) {
   double finest = 0.05;
   for (const DataSetRecords& d : summary.data_sets)
     for (const auto& [label, r] : d.by_label) {
-      if (!mode_parts(r->mode).refines || invented(*r)) continue;
+      if (!mode_parts(r->mode).refines || invented(*r) || !judged(*r)) continue;
       const double unit = 1 / (static_cast<double>(r->score.box) * r->score.pixel_size);
       const auto added = points.emplace(label, PlotSeries{label, {}, {}, true, style_of(r->mode), PlotLine::none});
       added.first->second.x.push_back(truth_shell(*r, false) * unit);
@@ -186,7 +188,7 @@ void add_inflation(ReportPage& page, const BenchmarkSummary& summary) {
   o.width = 960;
   o.height = 400;
   o.title = "Inflation of every refinement";
-  o.x_label = "final map, FSC 0.5 to truth (A)";
+  o.x_label = "judged map, FSC 0.5 to truth (A)";
   o.resolution_axis = true;
   o.x_max = 1.05 * finest;
   o.y_label = "shells";
@@ -194,8 +196,8 @@ void add_inflation(ReportPage& page, const BenchmarkSummary& summary) {
   page.heading("Do the half-maps promise too much?");
   page.figure(
       line_plot_svg(series, o),
-      "Shells by which RELION's half-map FSC at 0.143 lies beyond the final map's FSC 0.5 to the truth, both without a "
-      "mask; above 0 the half-maps promise more than is there.");
+      "Shells by which RELION's half-map FSC at 0.143 lies beyond the judged map's FSC 0.5 to the truth, both without "
+      "a mask; above 0 the half-maps promise more than is there.");
 }
 
 void add_inventions(ReportPage& page, const BenchmarkSummary& summary) {

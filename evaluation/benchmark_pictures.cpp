@@ -105,11 +105,15 @@ void add_hardest_slices(ReportPage& page, const BenchmarkSummary& summary, const
     const CellRecord* r = record_of(hardest, label);
     if (!r) continue;
     const std::optional<Map> truth = truth_of(*r, results), map = map_at(r->map_path());
+    // The map that is kept is the final one, whichever is judged.
+    const MapScore* judged_map = judged(*r);
+    std::string note = fmt::format("{} A to truth", judged_map ? format_number(judged_map->resolution, 1) : "-");
+    if (judged_map != &r->score.final_map)
+      note += fmt::format(" (shown: the denoiser's map, {} A)", format_number(r->score.final_map.resolution, 1));
+    note += fmt::format(", half-maps {} A", format_number(r->score.final_half_map_resolution, 1));
+    if (judged_map) note += fmt::format(", {:+.1f} shells", inflation(*r));
     ReportImageGrid::Row row{
-        label,
-        fmt::format("{} A to truth, half-maps {} A, {:+.1f} shells", format_number(judged(*r).resolution, 1),
-                    format_number(r->score.final_half_map_resolution, 1), inflation(*r)),
-        {slice_of(map), truth ? slice_of(filtered(*truth, r->score.final_half_fsc)) : GreyImage{}}};
+        label, note, {slice_of(map), truth ? slice_of(filtered(*truth, r->score.final_half_fsc)) : GreyImage{}}};
     grid.rows.push_back(std::move(row));
   }
   grid.caption =
@@ -156,8 +160,8 @@ void add_slices(ReportPage& page, const BenchmarkSummary& summary, const Panels&
     pictures.rows.push_back(std::move(row));
   }
   pictures.caption =
-      "Central slices across z of the final maps, SNR falling from row to row; grey levels of each map from its "
-      "percentiles 2 and 99.7.";
+      "Central slices across z of the final maps (of a refinement with a denoiser that did not converge the "
+      "denoiser's), SNR falling from row to row; grey levels of each map from its percentiles 2 and 99.7.";
   page.heading("Figure 6: the maps");
   page.image_grid(pictures);
 }

@@ -45,10 +45,10 @@ Spreads spreads_of(const std::vector<DataSetRecords>& data_sets) {
   for (const auto& [key, group] : groups) {
     std::vector<double> shell, angle;
     for (const CellRecord* r : group) {
-      shell.push_back(truth_shell(*r, true));
+      if (judged(*r)) shell.push_back(truth_shell(*r, true));
       if (std::isfinite(r->score.angle_median)) angle.push_back(std::log(std::max(r->score.angle_median, 1e-3)));
     }
-    if (group.size() > 1) families.insert(key.first);
+    if (shell.size() > 1) families.insert(key.first);
     pool(shell, shells, shell_freedom);
     pool(angle, angles, angle_freedom);
   }
@@ -78,23 +78,21 @@ std::string title_of(const DataSetRecords& d) {
 
 }  // namespace
 
-const MapScore& judged(const CellRecord& r) {
+const MapScore* judged(const CellRecord& r) {
   const ModeParts parts = mode_parts(r.mode);
-  const bool polished = parts.denoises && parts.refines && r.end != describe(RunEnd::converged);
-  return polished && r.score.raw && !r.score.raw->fsc.empty() ? *r.score.raw : r.score.final_map;
+  return judged(r.score, parts.denoises && parts.refines, r.end == describe(RunEnd::converged));
 }
 
 double truth_shell(const CellRecord& r, bool masked) {
-  return crossing_shell(masked ? judged(r).fsc_masked : judged(r).fsc, 0.5);
+  const MapScore* map = judged(r);
+  return map ? crossing_shell(masked ? map->fsc_masked : map->fsc, 0.5) : std::numeric_limits<double>::quiet_NaN();
 }
 
 double inflation(const CellRecord& r) { return crossing_shell(r.score.final_half_fsc, 0.143) - truth_shell(r, false); }
 
 const MapScore* regularised(const CellRecord& r) {
-  if (r.score.denoised) return &*r.score.denoised;
   const ModeParts parts = mode_parts(r.mode);
-  // RELION's own map of a converged refinement is the Gaussian one.
-  return parts.denoises && (!parts.refines || r.end != describe(RunEnd::converged)) ? &r.score.final_map : nullptr;
+  return denoised(r.score, parts.denoises, parts.refines && r.end == describe(RunEnd::converged));
 }
 
 std::optional<double> invented(const CellRecord& r) {
@@ -128,7 +126,7 @@ std::map<const CellRecord*, std::string> labels(const std::vector<CellRecord>& r
 bool BenchmarkSummary::counts(const DataSetRecords& d) const {
   if (!d.plain || invented(*d.plain)) return false;
   const CellRecord& p = *d.plain;
-  return judged(p).resolution <= hopeless && truth_shell(p, true) < nyquist_shell(p) - 1;
+  return judged(p)->resolution <= hopeless && truth_shell(p, true) < nyquist_shell(p) - 1;
 }
 
 std::optional<Verdict> resolution_verdict(const BenchmarkSummary& s, const DataSetRecords& d, const CellRecord& r) {
@@ -184,6 +182,7 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
       if (found == d.by_label.end() || !d.plain || !against_plain(found->second->mode)) continue;
       compared = true;
       const CellRecord& r = *found->second;
+      if (!judged(r)) continue;
       ++m.data_sets;
       if (mode_parts(r.mode).refines) {
         const double mine = inflation(r), plain = inflation(*d.plain);
@@ -197,11 +196,11 @@ BenchmarkSummary summarise(const std::vector<CellRecord>& records, double hopele
       }
       if (!summary.counts(d)) continue;
       ++m.counting;
-      const double gain = judged(*d.plain).resolution_masked / judged(r).resolution_masked - 1;
+      const double gain = judged(*d.plain)->resolution_masked / judged(r)->resolution_masked - 1;
       m.mean_gain += gain;
       m.least_gain = std::min(m.least_gain, gain);
       if (const MapScore* map = regularised(r)) {
-        m.regularised_gain += judged(*d.plain).resolution_masked / map->resolution_masked - 1;
+        m.regularised_gain += judged(*d.plain)->resolution_masked / map->resolution_masked - 1;
         ++m.regularised;
       }
       if (const auto v = resolution_verdict(summary, d, r))

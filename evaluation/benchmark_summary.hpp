@@ -12,13 +12,11 @@
 
 namespace cryored {
 
-/// The refinement's map without a denoiser's last word: the final one, or, of one that a denoiser took part in and that
-/// did not converge (its half-maps are the denoiser's), the joined map without a prior. `plain+denoise` is its
-/// denoised map, which is what it shows.
-const MapScore& judged(const CellRecord& record);
+/// judged() of its score; never null for plain. `plain+denoise` is its denoised map, which is what it shows.
+const MapScore* judged(const CellRecord& record);
 
 /// Fractional shell at which the FSC of judged() to the truth first falls below 0.5, inside the mask of the truth or
-/// without it.
+/// without it; NaN where there is no such map.
 double truth_shell(const CellRecord& record, bool masked);
 
 /// Shells by which RELION's half-map FSC at 0.143 lies beyond the FSC of judged() to the truth at 0.5, both without
@@ -27,8 +25,7 @@ double truth_shell(const CellRecord& record, bool masked);
 /// 0.143. Positive: the half-maps promise more than is there.
 double inflation(const CellRecord& record);
 
-/// The refinement's regularised map against the truth: the denoiser's joined map where it converged, the mean of its
-/// last half-maps where not, plain's map after one pass. No value for maps that no denoiser made.
+/// denoised() of its score; of `plain+denoise` plain's map after one pass.
 const MapScore* regularised(const CellRecord& record);
 
 /// Mean half-map FSC beyond the resolution from which the particles' phases are random: what the refinement invents. No
@@ -70,7 +67,7 @@ struct Spreads {
 /// plain.
 struct ModeSummary {
   std::string label;
-  int data_sets = 0;  ///< with both, counting or not
+  int data_sets = 0;  ///< with both and a map to be judged, counting or not
   int counting = 0;
   int better = 0, same = 0, worse = 0;  ///< resolution in the mask; without a spread all 0
   double mean_gain = 0;                 ///< of resolution in the mask: mean of plain's A over the mode's, minus 1

@@ -13,6 +13,9 @@ namespace {
 
 std::string signed_number(double v) { return std::isfinite(v) ? fmt::format("{:+.1f}", v) : "-"; }
 
+std::string in_mask(const MapScore* map) { return map ? format_number(map->resolution_masked, 1) : "-"; }
+std::string in_mask(const std::optional<MapScore>& map) { return in_mask(map ? &*map : nullptr); }
+
 }  // namespace
 
 ReportTable overview_table(const BenchmarkSummary& summary) {
@@ -28,7 +31,7 @@ ReportTable overview_table(const BenchmarkSummary& summary) {
         continue;
       }
       const CellRecord& r = *found->second;
-      std::string text = format_number(judged(r).resolution_masked, 1);
+      std::string text = in_mask(judged(r));
       if (const auto v = resolution_verdict(summary, d, r)) text += " " + describe(*v);
       if (r.end == "hopeless" || r.end == "time limit") text += " (" + r.end + ")";
       row.push_back(text);
@@ -78,11 +81,8 @@ ReportTable detail_table(const BenchmarkSummary& summary) {
         for (const ReconstructionNote& note : it.notes)
           if (note.lambda) lambda = std::max(lambda, *note.lambda), any = true;
       const bool derived = r.mode == "plain+denoise";
-      table.rows.push_back({d.title, label, format_number(judged(r).resolution, 1),
-                            format_number(judged(r).resolution_masked, 1),
-                            s.raw ? format_number(s.raw->resolution_masked, 1) : "-",
-                            regularised(r) ? format_number(regularised(r)->resolution_masked, 1) : "-",
-                            s.angles_found ? format_number(s.angles_found->resolution_masked, 1) : "-",
+      table.rows.push_back({d.title, label, judged(r) ? format_number(judged(r)->resolution, 1) : "-",
+                            in_mask(judged(r)), in_mask(s.raw), in_mask(regularised(r)), in_mask(s.angles_found),
                             format_number(s.final_half_map_resolution, 1), derived ? "-" : signed_number(inflation(r)),
                             d.plain && mode_parts(r.mode).refines && r.mode != "plain"
                                 ? signed_number(inflation(r) - inflation(*d.plain))

@@ -113,7 +113,7 @@ RefineMode refine_mode(const std::string& name, const std::string& program, cons
   std::string words = shell_word(program);
   if (!prior.empty()) words += " " + prior;
   if (!options.empty()) words += " " + options;
-  return {name, words, true};
+  return {name, words, true, name != "gaussian"};
 }
 
 void require_records(const Cell& cell, const RefinementScore& score) {

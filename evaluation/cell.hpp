@@ -18,7 +18,8 @@ namespace cryored {
 struct RefineMode {
   std::string name;
   std::string external;
-  bool records = false;  ///< `external` is cryored-reconstruct, which leaves a record beside each reconstruction
+  bool records = false;   ///< `external` is cryored-reconstruct, which leaves a record beside each reconstruction
+  bool denoises = false;  ///< a network takes part
 };
 
 /// The modes by name: plain; gaussian, red (lambda 1), cw-red and per-shell (its confidence) through `program`

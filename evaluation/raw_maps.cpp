@@ -40,25 +40,22 @@ Map joined_raw(const std::string& star_half1, const std::string& star_half2) {
 }
 
 std::optional<Map> joined_raw(const std::string& folder) {
-  std::vector<RelionIteration> iterations = finished_iterations(folder);
-  const auto star = [](const RelionIteration& it, int half) {
-    return it.root + "_half" + std::to_string(half) + "_class001_external_reconstruct.star";
-  };
+  const std::vector<RelionIteration> iterations = finished_iterations(folder);
   // The joined result's own last iteration has half-maps of all data up to Nyquist, and no optimiser file.
   if (const auto joined = joined_result(folder)) {
     const std::string half1 = *joined + "_half1_class001_unfil.mrc", half2 = *joined + "_half2_class001_unfil.mrc";
     if (fs::exists(half1) && fs::exists(half2)) return mean_of(read_mrc(half1), read_mrc(half2));
   }
-  for (auto it = iterations.rbegin(); it != iterations.rend(); ++it) {
-    const auto arrays_left = [&](int half) {
-      const std::string path = star(*it, half);
-      if (!fs::exists(path)) return false;
-      const ReconstructRequest request = read_request_beside(path);
-      return fs::exists(request.data_real) && fs::exists(request.data_imag) && fs::exists(request.weight);
-    };
-    if (arrays_left(1) && arrays_left(2)) return joined_raw(star(*it, 1), star(*it, 2));
+  if (iterations.empty()) return {};
+  std::vector<std::string> stars;
+  for (const char* half : {"1", "2"}) {
+    stars.push_back(iterations.back().root + "_half" + half + "_class001_external_reconstruct.star");
+    if (!fs::exists(stars.back())) return {};
+    const ReconstructRequest request = read_request_beside(stars.back());
+    for (const std::string& array : {request.data_real, request.data_imag, request.weight})
+      if (!fs::exists(array)) return {};
   }
-  return {};
+  return joined_raw(stars[0], stars[1]);
 }
 
 bool run_relion_reconstruct(const std::string& star, const std::string& output, bool ctf, int subset,

@@ -13,7 +13,7 @@ namespace cryored {
 inline constexpr int kAnglesPadding = 2;
 
 /// (B1 + B2) / (K1 + K2), cryored's own reconstruction with RELION's gridding correction and no prior, from what RELION
-/// handed over for both halves in the last iteration of the job in `folder` that left all of it, or the mean of
+/// handed over for both halves in the last finished iteration of the job in `folder`, or the mean of
 /// RELION's unfiltered half-maps where the job converged without --external_reconstruct; nothing where neither is
 /// there. Throws InputError for files that are not what they must be.
 std::optional<Map> joined_raw(const std::string& folder);

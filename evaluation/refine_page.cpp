@@ -26,6 +26,13 @@ Map final_map(const RefinementScore& score) {
   return map;
 }
 
+const MapScore* judged(const LabelledCell& c) {
+  return judged(c.result.score, c.cell.mode.denoises, c.result.end == RunEnd::converged);
+}
+
+std::string in_angstrom(const MapScore* map) { return map ? format_number(map->resolution, 1) : "-"; }
+std::string in_mask(const MapScore* map) { return map ? format_number(map->resolution_masked, 1) : "-"; }
+
 /// Of both halves; NaN where neither has it.
 double mean_of_notes(const IterationScore& it, std::optional<double> ReconstructionNote::*field) {
   double sum = 0;
@@ -91,6 +98,7 @@ ReportTable result_table(const std::vector<LabelledCell>& cells) {
   table.columns = {"refinement",
                    "FSC 0.5 to truth (A)",
                    "in mask (A)",
+                   "denoised, in mask (A)",
                    "half-map FSC 0.143 (A)",
                    "angular error, median (deg)",
                    "90 % (deg)",
@@ -98,25 +106,31 @@ ReportTable result_table(const std::vector<LabelledCell>& cells) {
                    "iterations",
                    "ended by",
                    "minutes"};
-  table.numeric = {false, true, true, true, true, true, true, true, false, true};
-  const auto add_row = [&](const std::string& label, const RefinementScore& s, const CellResult& result) {
-    table.rows.push_back({label, format_number(s.final_map.resolution, 1),
-                          format_number(s.final_map.resolution_masked, 1),
+  table.numeric = {false, true, true, true, true, true, true, true, true, false, true};
+  const auto add_row = [&](const std::string& label, const RefinementScore& s, const LabelledCell& c) {
+    const CellResult& result = c.result;
+    const bool denoises = c.cell.mode.denoises, converged = result.end == RunEnd::converged;
+    const MapScore* map = judged(s, denoises, converged);
+    table.rows.push_back({label, in_angstrom(map), in_mask(map), in_mask(denoised(s, denoises, converged)),
                           format_number(s.final_half_map_resolution, 1), format_number(s.angle_median, 1),
                           format_number(s.angle_percentile90, 1), format_number(100 * s.angle_share_within_10, 0),
                           std::to_string(s.iterations.back().iteration), describe(result.end),
                           format_number(result.timeline.total_seconds / 60, 1)});
   };
   for (const LabelledCell& c : cells) {
-    add_row(c.label, c.result.score, c.result);
-    if (c.result.other_hand) add_row(c.label + ", other hand", *c.result.other_hand, c.result);
+    add_row(c.label, c.result.score, c);
+    if (c.result.other_hand) add_row(c.label + ", other hand", *c.result.other_hand, c);
   }
+  table.caption =
+      "FSC 0.5 to the truth: of the final map; of a refinement with a denoiser that did not converge, whose last "
+      "half-maps are the denoiser's own, of its raw map, without prior, mask or denoiser. Denoised: the map of the "
+      "denoiser's last pass.";
   return table;
 }
 
 std::string format_text_table(const ReportTable& table) {
   // Long headings are set over several lines, so that the table fits a terminal.
-  constexpr std::size_t narrow = 11;
+  constexpr std::size_t narrow = 9;
   std::vector<std::vector<std::string>> heads(table.columns.size());
   std::vector<std::size_t> width(table.columns.size(), 0);
   std::size_t height = 0;
@@ -169,7 +183,13 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
     const auto slices = central_slices(maps[k], percentile_window({&maps[k]}, 2, 99.7), scale);
     ReportImageGrid::Row row;
     row.heading = k == 0 ? "truth" : cells[k - 1].label;
-    row.note = k == 0 ? data.name : format_number(cells[k - 1].result.score.final_map.resolution, 1) + " A to truth";
+    row.note = data.name;
+    if (k > 0) {
+      const LabelledCell& c = cells[k - 1];
+      row.note = in_angstrom(&c.result.score.final_map) + " A to truth";
+      if (judged(c) != &c.result.score.final_map)
+        row.note = "the denoiser's map, " + row.note + "; without it " + in_angstrom(judged(c)) + " A";
+    }
     row.images.assign(slices.begin(), slices.end());
     grid.rows.push_back(std::move(row));
   }
@@ -188,7 +208,7 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   options.y_min = -0.05;
   options.y_max = 1.02;
   options.y_label = "FSC";
-  options.title = "Final map against the truth";
+  options.title = "Against the truth";
   options.thresholds = {{0.5, "0.5"}};
   std::vector<PlotSeries> to_truth, halves;
   for (std::size_t k = 0; k < cells.size(); ++k) {
@@ -196,8 +216,9 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
     const int style = static_cast<int>(k);
     // Shell 0 is the sign of two means, which says nothing.
     const auto beyond_zero = [](const std::vector<double>& v) { return std::vector<double>(v.begin() + 1, v.end()); };
-    to_truth.push_back({cells[k].label, beyond_zero(frequencies(s.final_map.fsc.size(), s.box, s.pixel_size)),
-                        beyond_zero(s.final_map.fsc), false, style});
+    if (const MapScore* map = judged(cells[k]))
+      to_truth.push_back({cells[k].label, beyond_zero(frequencies(map->fsc.size(), s.box, s.pixel_size)),
+                          beyond_zero(map->fsc), false, style});
     halves.push_back({cells[k].label, beyond_zero(frequencies(s.final_half_fsc.size(), s.box, s.pixel_size)),
                       beyond_zero(s.final_half_fsc), false, style});
   }
@@ -215,7 +236,8 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   page.heading("Resolution");
   page.figures(
       {plot_truth, line_plot_svg(halves, options)},
-      "Left: Fourier shell correlation of the final map with the truth, without a mask. Right: the half-map FSC "
+      "Left: Fourier shell correlation with the truth, without a mask, of the map that the table judges. Right: the "
+      "half-map FSC "
       "that RELION computes before the prior acts; it is what CW-RED takes its confidence from." +
           std::string(
               data.options.randomise_phases_beyond > 0
@@ -238,7 +260,7 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
     add_known(lambda, per_iteration(cells[k], style, mean_lambda));
     add_known(kept, per_iteration(cells[k], style, mean_kept_noise));
   }
-  by_iteration.title = "Resolution at FSC 0.5 to the truth";
+  by_iteration.title = "Half-maps' mean, FSC 0.5 to the truth";
   by_iteration.y_label = "A";
   std::vector<std::string> plots = {line_plot_svg(resolution, by_iteration)};
   by_iteration.title = "Median angular error";
@@ -258,13 +280,12 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   }
   page.heading("Iteration by iteration");
   page.figures(
-      plots,
-      truth.self_rotations.size() > 1
-          ? fmt::format(
-                "Angular errors are counted up to the {} rotations that map the structure onto itself at "
-                "12 A (correlation 0.8 or more): which of them a particle takes is not visible at that resolution.",
-                truth.self_rotations.size())
-          : std::string());
+      plots, truth.self_rotations.size() > 1
+                 ? fmt::format("Angular errors are counted up to the {} rotations that map the structure onto itself "
+                               "(FSC of 0.5 or more "
+                               "from 30 A to 12 A): which of them a particle takes is not visible at that resolution.",
+                               truth.self_rotations.size())
+                 : std::string());
 
   std::vector<std::string> guards;
   for (const LabelledCell& c : cells)
@@ -277,8 +298,15 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
   }
 
   ReportTable table;
-  table.columns = {"refinement", "iteration",  "FSC 0.5 to truth (A)", "half-map FSC 0.143 (A)", "median error (deg)",
-                   "lambda",     "kept noise", "reconstruction (s)",   "iteration (s)"};
+  table.columns = {"refinement",
+                   "iteration",
+                   "half-maps' mean, FSC 0.5 to truth (A)",
+                   "half-map FSC 0.143 (A)",
+                   "median error (deg)",
+                   "lambda",
+                   "kept noise",
+                   "reconstruction (s)",
+                   "iteration (s)"};
   for (const LabelledCell& c : cells)
     for (const IterationScore& it : c.result.score.iterations) {
       double seconds = std::numeric_limits<double>::quiet_NaN();

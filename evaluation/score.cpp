@@ -57,6 +57,16 @@ double resolution_at(const std::vector<double>& curve, double threshold, std::si
   return shell_resolution(crossing_shell(curve, threshold), box, pixel_size);
 }
 
+const MapScore* judged(const RefinementScore& score, bool denoises, bool converged) {
+  if (!denoises || converged) return &score.final_map;
+  return score.raw && !score.raw->fsc.empty() ? &*score.raw : nullptr;
+}
+
+const MapScore* denoised(const RefinementScore& score, bool denoises, bool converged) {
+  if (score.denoised) return &*score.denoised;
+  return denoises && !converged ? &score.final_map : nullptr;  // RELION's own joined map is the Gaussian one
+}
+
 Map mean_of(const Map& a, const Map& b) {
   Map out(a.nx, a.ny, a.nz);
   for (std::size_t i = 0; i < out.size(); ++i) out.data[i] = 0.5f * (a.data[i] + b.data[i]);

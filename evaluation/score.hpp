@@ -68,6 +68,15 @@ struct RefinementScore {
   double pixel_size = 0;
 };
 
+/// The map by which a refinement is judged, without a denoiser's last word: the final one, or, where a denoiser took
+/// part (`denoises`) and the refinement did not converge, so that its half-maps are the denoiser's own, the raw one.
+/// Null where that is missing or was not compared without a mask.
+const MapScore* judged(const RefinementScore& score, bool denoises, bool converged);
+
+/// The denoiser's own map, beside it: of the joined data where the refinement converged, else the mean of its last
+/// half-maps. Null where there is none.
+const MapScore* denoised(const RefinementScore& score, bool denoises, bool converged);
+
 /// The truth of a simulated data set, read once for all refinements of it.
 struct Truth {
   Map map, mask;

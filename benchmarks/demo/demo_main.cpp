@@ -190,7 +190,7 @@ int run(const std::vector<std::string>& words) {
   }
   const std::string index = (out / "index.html").string();
   write_text_atomically(index, page.html());
-  std::cout << "\n" << format_text_table(table) << "\npage: " << index << "\n";
+  std::cout << "\n" << format_text_table(table) << table.caption << "\n\npage: " << index << "\n";
   return 0;
 }
 

@@ -213,8 +213,9 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
         std::cerr << stage << ": another process works on it\n";
         continue;
       }
-      std::cout << fmt::format("{}: {}, FSC 0.5 to truth {:.1f} A, {}\n", cell.name(), record->end,
-                               record->score.final_map.resolution, duration(record->seconds))
+      const MapScore* map = judged(*record);
+      std::cout << fmt::format("{}: {}, FSC 0.5 to truth {} A, {}\n", cell.name(), record->end,
+                               map ? format_number(map->resolution, 1) : "-", duration(record->seconds))
                 << std::flush;
     } catch (const UsageError&) {
       throw;

@@ -175,7 +175,7 @@ int run(const Settings& settings) {
       }
       if (cells.empty()) continue;
       const ReportTable table = result_table(cells);
-      std::cout << data.name << "\n" << format_text_table(table) << std::endl;
+      std::cout << data.name << "\n" << format_text_table(table) << table.caption << "\n" << std::endl;
       page.heading(data.name);
       page.table(table);
       add_refinement_sections(page, data, truth, cells);

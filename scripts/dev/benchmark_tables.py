@@ -32,15 +32,17 @@ def masked(part):
     return part["fsc_0.5_masked_A"]
 
 
-def degrees(value):
+def number(value):
     return "-" if value is None else f"{value:.1f}"
 
 
 def judged(record):
-    """As judged() in evaluation/benchmark_summary.hpp: without a denoiser's last word."""
+    """As judged() in evaluation/benchmark_summary.hpp: without a denoiser's last word; None where there is none."""
     final = record["score"]["final"]
-    polished = record["mode"] not in ("known-angles", "plain", "plain+denoise") and record["end"] != "converged"
-    return final["raw_to_truth"] if polished and "raw_to_truth" in final else final["to_truth"]
+    if record["mode"] in ("known-angles", "plain", "plain+denoise", "gaussian") or record["end"] == "converged":
+        return final["to_truth"]
+    raw = final.get("raw_to_truth")
+    return raw if raw and "fsc" in raw else None
 
 
 def denoised(record):
@@ -52,12 +54,12 @@ def cell(record):
     if record is None:
         return ""
     final, mode = record["score"]["final"], record["mode"]
-    text = f"{masked(judged(record)):.1f}"
+    text = number(masked(judged(record)) if judged(record) else None)
     if mode in ("known-angles", "plain+denoise"):
         return text
     if mode != "plain" and denoised(record) and largest_lambda(record) > 0:
         text += f" ({masked(denoised(record)):.1f})"
-    text += f"; {degrees(final['angular_error']['median_deg'])}; {final['half_map_fsc_0.143_A']:.1f}"
+    text += f"; {number(final['angular_error']['median_deg'])}; {final['half_map_fsc_0.143_A']:.1f}"
     return text + (" (hopeless)" if record["end"] == "hopeless" else "")
 
 

@@ -119,6 +119,7 @@ TEST(Summary, DenoisedMapsAreComparedWhereThereAreSome) {
                                      record("C", 0.1, "plain", 10, 10), record("C", 0.1, "red", 13, 13)};
   records[1].score.denoised = record("A", 0.1, "red", 14, 14).score.final_map;  // beside the converged joined map
   records[5].end = "iteration limit";                                           // its half-maps are the denoiser's
+  records[5].score.raw = records[5].score.final_map;
   EXPECT_FALSE(regularised(records[0]));
   EXPECT_FALSE(regularised(records[3]));  // converged: RELION's map is the Gaussian one
   const ModeSummary red = summarise(records, 20).modes.at(0);
@@ -143,6 +144,26 @@ TEST(Summary, StoppedRefinementsAreJudgedByTheirRawMaps) {
   records[0].end = "hopeless";
   records[0].score.raw = records[1].score.raw;
   EXPECT_NEAR(truth_shell(records[0], true), 10, 1e-9) << "no denoiser took part";
+}
+
+TEST(Summary, StoppedRefinementsWithoutARawMapAreNotJudged) {
+  std::vector<CellRecord> records = {record("A", 0.1, "plain", 10, 10), record("A", 0.1, "red", 14, 13),
+                                     record("B", 0.1, "plain", 10, 10), record("B", 0.1, "red", 11, 11)};
+  records[1].end = "iteration limit";
+  EXPECT_FALSE(judged(records[1]));
+  EXPECT_TRUE(std::isnan(truth_shell(records[1], true)));
+  const BenchmarkSummary s = summarise(records, 20);
+  const ModeSummary& red = s.modes.at(0);
+  EXPECT_EQ(red.data_sets, 1);
+  EXPECT_NEAR(red.mean_gain, 0.1, 1e-9);
+  EXPECT_NEAR(red.mean_inflation, 0, 1e-9);
+  EXPECT_EQ(overview_table(s).rows.at(0).at(2), "-");
+  const auto row = detail_table(s).rows.at(1);
+  EXPECT_EQ(row.at(2), "-");
+  EXPECT_EQ(row.at(3), "-");
+  EXPECT_EQ(row.at(5), "8.6") << "the denoiser's map stands apart";
+  EXPECT_EQ(row.at(8), "-");
+  EXPECT_FALSE(benchmark_page(s, "/nonexistent").empty());
 }
 
 TEST(Summary, RandomPhasesStandApart) {
@@ -198,6 +219,24 @@ TEST(Report, ShowsThePerShellMapsWhereSeveralRefinementsAreComplete) {
   EXPECT_EQ(page.find("4LW4, cw-red"), std::string::npos);
   EXPECT_EQ(page.find("at the paper's own size"), std::string::npos);
   EXPECT_NE(page.find("3H11, SNR 0.1"), std::string::npos) << "the tables have it";
+}
+
+TEST(Report, SaysWhereAPictureIsTheDenoisersMap) {
+  const TemporaryFolder folder;
+  Map map(48, 48, 48);
+  map.fill(1);
+  write_record(folder.path().string(), record("4LW4", 0.1, "plain", 12, 12), &map);
+  CellRecord red = record("4LW4", 0.1, "red", 15, 13);
+  red.score.raw = record("4LW4", 0.1, "red", 12.5, 12).score.final_map;
+  const auto page_of = [&](const char* end) {
+    red.end = end;
+    write_record(folder.path().string(), red, &map);
+    const std::vector<CellRecord> records = read_records(folder.path().string());
+    return benchmark_page(summarise(records, 20), folder.path().string());
+  };
+  const std::string stopped = page_of("iteration limit"), converged = page_of("converged");
+  EXPECT_NE(stopped.find("9.6 A to truth (shown: the denoiser's map, 8.0 A)"), std::string::npos);
+  EXPECT_EQ(converged.find("shown: the denoiser"), std::string::npos);
 }
 
 TEST(Report, IsMadeOfStoredRecordsAlone) {

@@ -295,6 +295,10 @@ TEST_F(SmallRefinement, RawMapsFollowTheAngles) {
   const auto alike = fsc(*raw, mean_of(read_mrc(last.map(1)), read_mrc(last.map(2))));
   for (std::size_t s = 1; s <= 4; ++s) EXPECT_GT(alike[s], 0.95) << s;
   EXPECT_FALSE(joined_raw(data_.folder)) << "a folder without a refinement";
+  fs::copy(folder, top_ / "thinned");
+  fs::remove(top_ / "thinned" /
+             (fs::path(last.root).filename().string() + "_half1_class001_external_reconstruct_weight.mrc"));
+  EXPECT_FALSE(joined_raw((top_ / "thinned").string())) << "an earlier iteration's is another map";
   // The ceiling: true orientations give a better map than those found from 120 images.
   const std::string output = (top_ / "known.mrc").string();
   const MapScore known =

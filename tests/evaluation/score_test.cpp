@@ -259,6 +259,23 @@ TEST(ResultTable, TextIsAlignedAndSaysWhatIsMissing) {
   ASSERT_EQ(hands.rows.size(), 2u);
   EXPECT_EQ(hands.rows[1][0], "plain, other hand");
   EXPECT_EQ(hands.rows[1][1], "9.2");
+  // The half-maps of a refinement with a denoiser that did not converge are the denoiser's: no polish counts.
+  cell.result.other_hand.reset();
+  cell.cell.mode = refine_mode("default", "cryored-reconstruct");
+  cell.result.score.raw = cell.result.score.final_map;
+  cell.result.score.raw->resolution = 7.5;
+  cell.result.score.raw->resolution_masked = 7.25;
+  cell.result.score.final_map.resolution_masked = 6.25;
+  const ReportTable stopped = result_table({cell});
+  EXPECT_EQ(stopped.rows[0][1], "7.5");
+  EXPECT_EQ(stopped.rows[0][2], "7.2");
+  EXPECT_EQ(stopped.rows[0][3], "6.2") << "denoised";
+  EXPECT_EQ(stopped.numeric.size(), stopped.columns.size());
+  cell.result.score.raw.reset();
+  EXPECT_EQ(result_table({cell}).rows[0][1], "-");
+  cell.result.end = RunEnd::converged;
+  EXPECT_EQ(result_table({cell}).rows[0][1], "6.5");
+  EXPECT_EQ(result_table({cell}).rows[0][3], "-") << "RELION's joined map, without a denoiser";
   const std::string text = format_text_table(table);
   std::size_t width = 0;
   for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
