@@ -56,14 +56,23 @@ Json relion_json(const RelionOptions& o) {
           {"extra", o.extra}};
 }
 
-/// That no other weights than those in force made the half-maps that lie in the cell's folder.
-void require_weights(const Cell& cell) {
-  if (cell.weights.files.empty()) return;
+/// The weights files that may have made the half-maps in the cell's folder: those in force, and of earlier runs those
+/// that have the same digest here. `before` is the cell.json that lies there, or null.
+std::set<std::string> possible_files(const CellWeights& weights, const Json& before) {
+  std::set<std::string> files(weights.files.begin(), weights.files.end());
+  if (!weights.digest.empty() && before.is_object() && before.value("weights_sha256", "") == weights.digest)
+    for (const std::string& digest : before.value("weights_files", std::vector<std::string>())) files.insert(digest);
+  return files;
+}
+
+/// That no other weights than these made the half-maps that lie in the folder.
+void require_weights(const std::string& folder, const std::set<std::string>& files) {
+  if (files.empty()) return;
   std::string wanted;
-  for (const std::string& digest : cell.weights.files) wanted += (wanted.empty() ? "" : " or ") + digest;
-  for (const std::string& digest : weights_in_records(cell.folder))
-    if (std::find(cell.weights.files.begin(), cell.weights.files.end(), digest) == cell.weights.files.end())
-      throw InputError({cell.folder, "weights.sha256 in the records", digest, wanted + ", the weights in force",
+  for (const std::string& digest : files) wanted += (wanted.empty() ? "" : " or ") + digest;
+  for (const std::string& digest : weights_in_records(folder))
+    if (!files.contains(digest))
+      throw InputError({folder, "weights.sha256 in the records", digest, wanted + ", the weights in force",
                         "give the weights that the folder was begun with, or another output folder"});
 }
 
@@ -174,8 +183,9 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   if (cell.hopeless > 0)
     limits["stop_rule"]["hopeless"] = {{"worse_than_A", cell.hopeless}, {"from_iteration", cell.hopeless_from}};
   const std::string asked = (fs::path(cell.folder) / "cell.json").string();
-  if (fs::exists(asked)) {
-    const Json before = read_json(asked);
+  const Json before = fs::exists(asked) ? read_json(asked) : Json();
+  const std::set<std::string> files = possible_files(cell.weights, before);
+  if (!before.is_null()) {
     Json known = before;
     // Where programs lie does not matter; older versions wrote it.
     if (known.contains("external_reconstruct") && known["external_reconstruct"].is_string()) {
@@ -184,13 +194,15 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
     }
     // Nor did these note the weights; the records tell.
     if (wanted.contains("weights_sha256") && !known.contains("weights_sha256")) {
-      require_weights(cell);
+      require_weights(cell.folder, files);
       known["weights_sha256"] = cell.weights.digest;
     }
     if (known != before) write_text_atomically(asked, json_text(known, 2) + "\n");
   }
+  // A table of confidence that the mode does not read may change.
+  if (!files.empty()) limits["weights_files"] = files;
   hold_to_options(asked, json_text(wanted), json_text(limits));
-  require_weights(cell);
+  require_weights(cell.folder, files);
 
   if (cell.hopeless > 0)
     job.hopeless = [&](const RelionIteration& it) {
@@ -212,7 +224,7 @@ CellResult run_cell(const Cell& cell, const DataSet& data, const Truth& truth,
   result.relion_version = relion_version_in(read_text((fs::path(cell.folder) / "relion.log").string(), 65536));
   result.score = score_refinement(cell.folder, truth);
   require_records(cell, result.score);
-  require_weights(cell);
+  require_weights(cell.folder, files);
   write_text_atomically((fs::path(cell.folder) / "score.json").string(), score_json(result.score));
   if (cell.start == "mirrored") {
     result.other_hand = score_refinement(cell.folder, other_hand(truth));

@@ -35,7 +35,8 @@ std::string without_folders(const std::string& words);
 /// What a refinement that goes through a network runs with.
 struct CellWeights {
   std::string digest;              ///< goes into cell.json, so that a cell of another network is not taken over
-  std::vector<std::string> files;  ///< SHA-256 of each weights file that may be chosen
+  std::vector<std::string> files;  ///< SHA-256 of each weights file that may be chosen; in cell.json, with those of
+                                   ///< earlier runs under the same digest (other tables of confidence, one network)
 };
 
 struct Cell {

@@ -245,6 +245,9 @@ TEST_F(SmallRefinement, RedRunsInEveryIterationAndLeavesItsRecords) {
   cell.weights = {"this", {*used.begin()}};
   EXPECT_EQ(run_cell(cell, data_, truth_, {}, {}).end, RunEnd::iteration_limit);
   refused({"another", {*used.begin()}}, "weights_sha256");
+  // The same network with another table of confidence, which red does not read.
+  cell.weights = {"this", {"another table"}};
+  EXPECT_EQ(run_cell(cell, data_, truth_, {}, {}).end, RunEnd::iteration_limit);
   EXPECT_LT(red.score.final_map.resolution, 20);
 }
 
