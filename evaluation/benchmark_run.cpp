@@ -90,7 +90,10 @@ std::optional<CellRecord> record_of(const BenchmarkCell& cell, const BenchmarkSe
 
 std::optional<CellRecord> plain_record(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   std::optional<CellRecord> plain = read_record(setup.results, cell.data_set(), "plain", "");
-  if (plain) require_same_data(*plain, cell, structure_of(cell, setup));
+  if (plain) {
+    require_same_data(*plain, cell, structure_of(cell, setup));
+    require_same_options(*plain, cell, setup.relion_options);  // its stop rule is the cell's
+  }
   return plain;
 }
 
@@ -162,6 +165,8 @@ std::string describe(CellState state) {
       return "needs weights";
     case CellState::needs_structure:
       return "needs its structure";
+    case CellState::refused:
+      return "refused";
   }
   return "unknown";
 }
@@ -185,9 +190,18 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
     return s;
   }
   const fs::path folder = cell_folder(cell, setup);
-  if (const auto record = record_of(cell, setup)) {
-    s.state = CellState::done;
-    s.seconds = record->seconds;
+  const bool after_plain = cell.mode != "plain" && cell.mode != "known-angles";
+  bool has_plain = false;
+  try {
+    if (const auto record = record_of(cell, setup)) {
+      s.state = CellState::done;
+      s.seconds = record->seconds;
+      return s;
+    }
+    has_plain = after_plain && plain_record(cell, setup);
+  } catch (const InputError& e) {
+    s.state = CellState::refused;
+    s.fault = e.what();
     return s;
   }
   const std::optional<double> guess = time_guess(cell, records);
@@ -199,7 +213,7 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
     s.state = CellState::needs_structure;
   else if (s.seconds > 0)
     s.state = CellState::started;
-  else if (cell.mode != "plain" && cell.mode != "known-angles" && !plain_record(cell, setup))
+  else if (after_plain && !has_plain)
     s.state = CellState::waits;
   return s;
 }

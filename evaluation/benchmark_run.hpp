@@ -43,7 +43,8 @@ enum class CellState {
   open,           ///< not begun
   waits,          ///< for the plain refinement of its data set, which sets its stop rule or whose map it takes
   needs_weights,  ///< --weights-mode gives none
-  needs_structure
+  needs_structure,
+  refused  ///< its record, or that of its plain refinement, is of other options or another structure, or damaged
 };
 std::string describe(CellState state);
 
@@ -51,8 +52,8 @@ struct CellStanding {
   CellState state = CellState::open;
   double seconds = 0;          ///< so far
   std::optional<double> left;  ///< s, a guess from finished cells (time_guess)
+  std::string fault;           ///< why it is refused
 };
-/// Throws InputError where the cell's record is of other options or another structure.
 CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, const std::vector<CellRecord>& records);
 
 /// Seconds that a cell will take: the mean of finished cells of the same mode, SNR and structure; else, of what is

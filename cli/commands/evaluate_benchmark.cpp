@@ -98,8 +98,9 @@ void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) 
   for (const BenchmarkCell& cell : cells) {
     const CellStanding s = standing(cell, setup, records);
     ++count[describe(s.state)];
+    if (s.state == CellState::refused) std::cerr << cell.name() << ": error: " << s.fault << "\n";
     std::string time = s.seconds > 0 ? duration(s.seconds) : "";
-    if (s.state != CellState::done) {
+    if (s.state != CellState::done && s.state != CellState::refused) {
       if (s.left) time += (time.empty() ? "" : ", ") + std::string("about ") + duration(*s.left) + " left";
       if (s.left)
         left += *s.left;
@@ -113,6 +114,9 @@ void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) 
   for (const auto& [state, n] : count) sum += fmt::format("{}{} {}", sum.empty() ? "" : ", ", n, state);
   std::cout << fmt::format("{} cells: {}; {} left{}\n", cells.size(), sum, duration(left),
                            guessed ? "" : ", not counting those of which none like it has finished");
+  if (const int refused = count[describe(CellState::refused)]; refused > 0)
+    throw Error({"cryored evaluate benchmark", "", fmt::format("{} cells are refused", refused), "none",
+                 "see the messages above"});
 }
 
 /// The records of the chosen cells, each with its cell; of all weights.
@@ -189,6 +193,11 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
     const std::vector<CellRecord> records = read_records(setup.results);
     const CellStanding before = standing(cell, setup, records);
     if (before.state == CellState::done) continue;
+    if (before.state == CellState::refused) {
+      std::cerr << stage << ": error: " << before.fault << "\n";
+      ++failed;
+      continue;
+    }
     if (before.state != CellState::open && before.state != CellState::started) {
       std::cerr << stage << ": " << describe(before.state) << "\n";
       not_run += before.state != CellState::running && !(before.state == CellState::waits && plain_runs(cell, setup));

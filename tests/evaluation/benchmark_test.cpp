@@ -425,6 +425,21 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   EXPECT_DOUBLE_EQ(*next.left, 200);
   EXPECT_FALSE(time_guess(cell, {}));
 
+  // Plain of other options sets no stop rule; nor does its own cell pass for done.
+  RelionJob job;
+  job.options = cell.relion;
+  job.options.healpix_order = 3;
+  CellRecord otherwise = record;
+  otherwise.command = relion_command(job, {});
+  write_record(setup.results, otherwise, nullptr);
+  for (const char* mode : {"red", "plain"}) {
+    cell.mode = mode;
+    const CellStanding refused = standing(cell, setup, records);
+    EXPECT_EQ(refused.state, CellState::refused) << mode;
+    EXPECT_NE(refused.fault.find("--healpix_order 3"), std::string::npos) << refused.fault;
+  }
+  write_record(setup.results, record, nullptr);
+
   // Scored by an older version, and no map kept to score again: the cell is open again, with a map it is not.
   record.score.final_map.fsc.clear();
   const std::string path = write_record(setup.results, record, nullptr);
