@@ -6,10 +6,15 @@
 
 namespace cryored {
 
-void check_plugin_words(std::vector<std::string> words) {
+CommandSpec plugin_spec() {
   CommandSpec spec = reconstruct_command().spec;
   spec.program = "cryored-reconstruct";
   for (const OptionSpec& option : plugin_options()) spec.options.push_back(option);
+  return spec;
+}
+
+void check_plugin_words(std::vector<std::string> words) {
+  CommandSpec spec = plugin_spec();
   for (OptionSpec& option : spec.options) option.persistent = false;  // the words alone are asked about
   words.emplace_back("STAR");                                         // RELION's
   if (parse_options(spec, words, {}).help)

@@ -4,7 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/options.hpp"
+
 namespace cryored {
+
+/// What cryored-reconstruct accepts: the options of a reconstruction, and those that it takes for itself.
+CommandSpec plugin_spec();
 
 /// Throws UsageError for words that would end every call that RELION makes, as cryored-reconstruct itself would say it;
 /// also for --help, which makes no map.

@@ -9,6 +9,7 @@
 #include "cli/denoise_library.hpp"
 #include "cli/installation.hpp"
 #include "cli/network_options.hpp"
+#include "cli/plugin_words.hpp"
 #include "daemon/exchange.hpp"
 #include "models/weights_choice.hpp"
 
@@ -58,7 +59,7 @@ Settings reconstruct_settings(const std::string& program, const std::string& opt
     around.environment = daemon::handed_environment();
     (*around.environment)["CRYORED_WEIGHTS"] = theirs.string();
   }
-  return parse_options(reconstruct_command().spec, words, persistent_options(), around);
+  return parse_options(plugin_spec(), words, persistent_options(), around);
 }
 
 }  // namespace cryored

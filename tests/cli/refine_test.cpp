@@ -44,6 +44,23 @@ TEST_F(EvaluateRefine, DoesNotTakeOverTheResultOfOtherWeights) {
   EXPECT_NE(other.err.find("weights_sha256"), std::string::npos) << other.err;
 }
 
+TEST_F(EvaluateRefine, HandsOverTheOptionsThatCryoredReconstructTakesForItself) {
+  const std::vector<std::string> options = {"--modes", "red", "--max-iterations", "1", "--reconstruct-options"};
+  const auto with = [&](const std::string& words) {
+    std::vector<std::string> all = options;
+    all.push_back(words);
+    return refine(all);
+  };
+  const std::string weights = " --weights " + std::string(CRYORED_TEST_WEIGHTS);
+  const Outcome misspelt = with("--no-deamon" + weights);
+  EXPECT_EQ(misspelt.code, 2) << misspelt.out;
+  EXPECT_NE(misspelt.err.find("cryored-reconstruct: unknown option: found --no-deamon"), std::string::npos)
+      << misspelt.err;
+  EXPECT_NE(misspelt.err.find("did you mean --no-daemon?"), std::string::npos) << misspelt.err;
+  const Outcome taken = with("--no-daemon --heartbeat-timeout 30" + weights);
+  EXPECT_EQ(taken.code, 0) << taken.err;
+}
+
 TEST_F(EvaluateRefine, ATimeLimitBeforeTheFirstIterationFailsThatCellAlone) {
   const std::vector<std::string> one = {"--max-iterations", "1", "--modes"};
   const auto with = [&](std::vector<std::string> more) {
