@@ -62,4 +62,10 @@ Settings reconstruct_settings(const std::string& program, const std::string& opt
   return parse_options(plugin_spec(), words, persistent_options(), around);
 }
 
+CellWeights weights_in_force(const std::string& program, const std::string& options, const std::string& folder,
+                             const std::string& mode, double pixel_size) {
+  const BenchmarkWeights weights = weights_by_pixel_size(reconstruct_settings(program, options, folder))(pixel_size);
+  return {weights.identity.key(mode), weights.files};
+}
+
 }  // namespace cryored

@@ -6,6 +6,7 @@
 
 #include "cli/options.hpp"
 #include "evaluation/benchmark_run.hpp"
+#include "evaluation/cell.hpp"
 
 namespace cryored {
 
@@ -19,5 +20,9 @@ std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& se
 /// What is in force in cryored-reconstruct `program` where RELION, working in `folder`, calls it with `options` (words
 /// of a shell line): weights that neither these nor a variable or config file name are those of its own installation.
 Settings reconstruct_settings(const std::string& program, const std::string& options, const std::string& folder);
+
+/// What a refinement of `mode` at `pixel_size` (A) runs with there. Throws as both.
+CellWeights weights_in_force(const std::string& program, const std::string& options, const std::string& folder,
+                             const std::string& mode, double pixel_size);
 
 }  // namespace cryored

@@ -10,6 +10,7 @@
 
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
+#include "cli/weights_identity.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "evaluation/process.hpp"
@@ -145,6 +146,10 @@ int run(const std::vector<std::string>& words) {
     cell.cell.name = modes[k].name;
     cell.cell.mode = modes[k];
     cell.cell.folder = (out / modes[k].name).string();
+    // So that a demo which goes on after an upgrade does not mix networks.
+    if (modes[k].denoises)
+      cell.cell.weights = weights_in_force(program, settings.text("reconstruct-options"), out.string(), modes[k].name,
+                                           data.options.pixel_size);
     RelionOptions& o = cell.cell.relion;
     o.max_iterations = static_cast<int>(settings.integer("max-iterations"));
     o.max_seconds = 60 * settings.number("minutes") / static_cast<double>(modes.size());

@@ -49,10 +49,8 @@ int run(const Settings& settings) {
     }
     modes.push_back(refine_mode(parts.base, fs::absolute(program).string(), words));
     modes.back().name = name;
-    if (!parts.denoises || !fs::exists(program)) continue;
-    const Settings theirs = reconstruct_settings(program, words, out.string());
-    const BenchmarkWeights in_force = weights_by_pixel_size(theirs)(pixel_size);
-    weights[name] = {in_force.identity.key(name), in_force.files};
+    if (parts.denoises && fs::exists(program))
+      weights[name] = weights_in_force(program, words, out.string(), name, pixel_size);
   }
   if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)

@@ -1,4 +1,5 @@
-// cryored evaluate refine with real RELION, on data sets so small that only the course of things is tested.
+// cryored evaluate refine and cryored-demo with real RELION, on data sets so small that only the course of things is
+// tested.
 
 #include <gtest/gtest.h>
 
@@ -76,6 +77,29 @@ TEST_F(EvaluateRefine, ATimeLimitBeforeTheFirstIterationFailsThatCellAlone) {
   // The other one, finished before, is in the results.
   EXPECT_NE(outcome.out.find("gaussian"), std::string::npos) << outcome.out;
   EXPECT_EQ(with({"plain,gaussian"}).code, 0);
+}
+
+TEST(Demo, DoesNotGoOnWithOtherWeights) {
+  const ScratchFolder scratch;
+  const std::string weights = scratch / "w.crw";
+  const auto demo = [&](const std::string& iterations) {
+    Invocation call;
+    call.words = {std::string(CRYORED_TEST_BIN) + "/cryored-demo", kStructure, "--out", scratch / "out"};
+    for (const std::string word : {"--modes", "red", "--count", "40", "--box", "32", "--pixel-size", "4", "--snr", "1"})
+      call.words.push_back(word);
+    for (const std::string& word : {std::string("--max-iterations"), iterations, std::string("--reconstruct-options"),
+                                    "--no-daemon --weights " + weights})
+      call.words.push_back(word);
+    return run(call);
+  };
+  fs::copy_file(CRYORED_TEST_WEIGHTS, weights);
+  const Outcome first = demo("1");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.out.find("denoised"), std::string::npos) << first.out;
+  fs::copy_file(CRYORED_TEST_RANDOM_WEIGHTS, weights, fs::copy_options::overwrite_existing);
+  const Outcome other = demo("2");
+  EXPECT_EQ(other.code, 1) << other.out;
+  EXPECT_NE(other.err.find("weights_sha256"), std::string::npos) << other.err;
 }
 
 }  // namespace
