@@ -72,7 +72,8 @@ int run(const Settings& settings) {
                                made ? fmt::format("{:.1f} s", seconds) : std::string("there already"),
                                data.without_occupancy == 0
                                    ? std::string()
-                                   : fmt::format(", {} atoms of occupancy 0 left out", data.without_occupancy))
+                                   : fmt::format(", {} atom{} of occupancy 0 left out", data.without_occupancy,
+                                                 data.without_occupancy == 1 ? "" : "s"))
                 << std::flush;
   }
   if (json) std::cout << json_text(report, 1) << "\n";
