@@ -5,7 +5,9 @@
 #include <cstring>
 #include <numbers>
 
-#if defined(__x86_64__)
+// clang 14 cannot ask the processor for f16c.
+#if defined(__x86_64__) && !defined(__clang__)
+#define CRYORED_F16C
 #include <immintrin.h>
 #endif
 
@@ -106,7 +108,7 @@ void interpolate_generic(const Cube& cube, const Places& at, std::size_t count, 
   }
 }
 
-#if defined(__x86_64__)
+#if defined(CRYORED_F16C)
 /// The same with the same roundings.
 __attribute__((target("avx2,f16c"))) void interpolate_avx2(const Cube& cube, const Places& at, std::size_t count,
                                                            std::complex<float>* out) {
@@ -129,7 +131,7 @@ const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("
 #endif
 
 void interpolate(const Cube& cube, const Places& at, std::size_t count, std::complex<float>* out) {
-#if defined(__x86_64__)
+#if defined(CRYORED_F16C)
   if (has_avx2) return interpolate_avx2(cube, at, count, out);
 #endif
   interpolate_generic(cube, at, count, out);

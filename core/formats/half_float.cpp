@@ -2,7 +2,9 @@
 
 #include <bit>
 
-#if defined(__x86_64__)
+// clang 14 cannot ask the processor for f16c.
+#if defined(__x86_64__) && !defined(__clang__)
+#define CRYORED_F16C
 #include <immintrin.h>
 #endif
 
@@ -18,7 +20,7 @@
 namespace cryored {
 namespace {
 
-#if defined(__x86_64__)
+#if defined(CRYORED_F16C)
 /// The processor's own conversion, eight at a time; returns how many were converted.
 __attribute__((target("avx,f16c"))) std::size_t convert_eights(const std::uint16_t* in, float* out, std::size_t count) {
   std::size_t i = 0;
@@ -49,7 +51,7 @@ void convert(const std::uint16_t* in, float* out, std::size_t count) {
 
 void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
   std::size_t done = 0;
-#if defined(__x86_64__)
+#if defined(CRYORED_F16C)
   if (has_f16c) done = convert_eights(in, out, count);
 #endif
   convert(in + done, out + done, count - done);
