@@ -17,7 +17,7 @@ namespace cryored {
 namespace {
 
 /// out[i] = a[i] b[i] c. In floats: products of std::complex look for NaN, which keeps them from being vectorised.
-CRYORED_AVX2_CLONE
+CRYORED_CLONES("default", "avx2")
 void multiply(const std::complex<float>* a, const std::complex<float>* b, std::complex<float> c, std::size_t count,
               std::complex<float>* out) {
   const float cr = c.real(), ci = c.imag();

@@ -5,15 +5,13 @@
 #include <cstring>
 #include <numbers>
 
-// clang 14 cannot ask the processor for f16c.
-#if defined(__x86_64__) && !defined(__clang__)
-#define CRYORED_F16C
-#include <immintrin.h>
-#endif
-
 #include "core/base/vector_clones.hpp"
 #include "core/formats/half_float.hpp"
 #include "core/fourier/fft.hpp"
+
+#if defined(CRYORED_F16C)
+#include <immintrin.h>
+#endif
 
 namespace cryored {
 namespace {
@@ -66,7 +64,7 @@ struct Places {
 
 // The cube is larger than the caches: where a block of pixels lies is computed first, so that the loads do not wait for
 // one another.
-CRYORED_AVX2_CLONE
+CRYORED_CLONES("default", "avx2")
 void find_places(const SliceAxes& a, const float* kx, const float* ky, std::size_t count, float centre, int side,
                  Places& out) {
   for (std::size_t i = 0; i < count; ++i) {

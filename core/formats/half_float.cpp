@@ -2,19 +2,10 @@
 
 #include <bit>
 
-// clang 14 cannot ask the processor for f16c.
-#if defined(__x86_64__) && !defined(__clang__)
-#define CRYORED_F16C
-#include <immintrin.h>
-#endif
+#include "core/base/vector_clones.hpp"
 
-// Both loops are compiled for several instruction sets; the loader picks one. Sanitizer
-// builds run before the resolvers may be called, so they get the baseline.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define CRYORED_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define CRYORED_CLONES
+#if defined(CRYORED_F16C)
+#include <immintrin.h>
 #endif
 
 namespace cryored {
@@ -31,7 +22,7 @@ __attribute__((target("avx,f16c"))) std::size_t convert_eights(const std::uint16
 const bool has_f16c = __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
 #endif
 
-CRYORED_CLONES
+CRYORED_CLONES("default", "avx2", "avx512f")
 void convert(const std::uint16_t* in, float* out, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t half = in[i];
@@ -57,7 +48,7 @@ void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
   convert(in + done, out + done, count - done);
 }
 
-CRYORED_CLONES
+CRYORED_CLONES("default", "avx2", "avx512f")
 void float_to_half(const float* in, std::uint16_t* out, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(in[i]);

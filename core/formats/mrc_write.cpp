@@ -99,7 +99,7 @@ void write_values(File& file, const std::string& path, const Geometry& g, const 
 
 }  // namespace
 
-CRYORED_AVX2_CLONE
+CRYORED_CLONES("default", "avx2")
 void MrcStatistics::add(const float* values, std::size_t n) {
   // Sums are taken about the first finite value, so that a large offset does not eat the digits of the variance.
   if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
