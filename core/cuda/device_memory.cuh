@@ -1,11 +1,12 @@
 #pragma once
-// Errors as exceptions inside the library, owned device memory and cuFFT plans.
+// Errors as exceptions inside the library, owned device memory, launches and cuFFT plans.
 
 #include <cuda_runtime.h>
 #include <cufft.h>
 
 #include <cstring>
 #include <string>
+#include <tuple>
 
 #include "core/cuda/cuda_api.h"
 
@@ -56,7 +57,18 @@ inline void check(cufftResult result, const char* what) {
   throw Failure{status, std::string(what) + ": cuFFT error " + std::to_string(static_cast<int>(result))};
 }
 
-inline void check_launch(const char* what) { check(cudaGetLastError(), what); }
+/// kernel<<<blocks, threads>>>(arguments...), as a call: the tests compile these files for the CPU, too
+/// (tests/cuda_on_cpu).
+template <typename... Parameters, typename... Arguments>
+void launch(const char* what, void (*kernel)(Parameters...), dim3 blocks, unsigned threads, Arguments... arguments) {
+  std::tuple<Parameters...> values(arguments...);
+  std::apply(
+      [&](Parameters&... value) {
+        void* pointers[] = {&value...};
+        check(cudaLaunchKernel(kernel, blocks, dim3(threads), pointers), what);
+      },
+      values);
+}
 
 template <typename T>
 class DeviceArray {
@@ -72,6 +84,7 @@ class DeviceArray {
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
   T* get() const { return data_; }
+  std::size_t size() const { return count_; }
   std::size_t bytes() const { return count_ * sizeof(T); }
   void clear() { check(cudaMemset(data_, 0, bytes()), "clearing of GPU memory"); }
   void copy_to(T* host) const { check(cudaMemcpy(host, data_, bytes(), cudaMemcpyDeviceToHost), "copy from the GPU"); }

@@ -77,24 +77,20 @@ void gridding(const CryoredCudaBall& ball, const double* weights, const double* 
   const FftPlan inverse(m, grid.my, m, CUFFT_Z2D), forward(m, grid.my, m, CUFFT_D2Z);
   auto* real = reinterpret_cast<double*>(data.get());
   const unsigned column_blocks = static_cast<unsigned>(ball.column_count);
-  fill<<<blocks_for(ball.size), block_size>>>(n.get(), ball.size, 1.0);
-  check_launch("fill");
+  launch("fill", fill, blocks_for(ball.size), block_size, n.get(), ball.size, 1.0);
   for (int round = 0; round < rounds; ++round) {
     data.clear();
-    scatter<<<column_blocks, block_size>>>(columns.get(), grid, w.get(), n.get(), data.get());
-    check_launch("scatter");
+    launch("scatter", scatter, column_blocks, block_size, columns.get(), grid, w.get(), n.get(), data.get());
     check(cufftExecZ2D(inverse.get(), data.get(), real), "inverse transform");
     const dim3 planes(blocks_for(static_cast<std::size_t>(m)), static_cast<unsigned>(grid.my),
                       static_cast<unsigned>(m));
-    apply_blob<<<planes, block_size>>>(grid, table.get(), beta_count, 1.0 / static_cast<double>(points), real);
-    check_launch("apply_blob");
+    launch("apply_blob", apply_blob, planes, block_size, grid, table.get(), beta_count,
+           1.0 / static_cast<double>(points), real);
     check(cufftExecD2Z(forward.get(), real, data.get()), "forward transform");
-    update<<<column_blocks, block_size>>>(columns.get(), grid, data.get(), n.get());
-    check_launch("update");
+    launch("update", update, column_blocks, block_size, columns.get(), grid, data.get(), n.get());
   }
   DeviceArray<float> single(ball.size);
-  to_single<<<blocks_for(ball.size), block_size>>>(n.get(), ball.size, single.get());
-  check_launch("to_single");
+  launch("to_single", to_single, blocks_for(ball.size), block_size, n.get(), ball.size, single.get());
   single.copy_to(result);
 }
 
@@ -107,8 +103,7 @@ extern "C" int cryored_cuda_probe(int device, char* message, size_t message_size
   using namespace cryored::cuda;
   return guarded(device, message, message_size, [] {
     DeviceArray<double> one(1);
-    fill<<<1, 1>>>(one.get(), 1, 1.0);
-    check_launch("first kernel");
+    launch("first kernel", fill, 1, 1, one.get(), one.size(), 1.0);
   });
 }
 

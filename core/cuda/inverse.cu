@@ -48,16 +48,14 @@ void inverse(const CryoredCudaBall& ball, const float* spectrum, int padded, int
   DeviceArray<cufftComplex> data(static_cast<std::size_t>(padded) * padded_y * (padded / 2 + 1));
   DeviceArray<float> cropped(static_cast<std::size_t>(box) * box_y * box);
   data.clear();
-  place<<<static_cast<unsigned>(ball.column_count), block_size>>>(columns.get(), values.get(), padded, padded_y, scale,
-                                                                  data.get());
-  check_launch("place");
+  launch("place", place, static_cast<unsigned>(ball.column_count), block_size, columns.get(), values.get(), padded,
+         padded_y, scale, data.get());
   const FftPlan plan(padded, padded_y, padded, CUFFT_C2R);
   auto* real = reinterpret_cast<float*>(data.get());
   check(cufftExecC2R(plan.get(), data.get(), real), "inverse transform");
   const dim3 rows(static_cast<unsigned>((box + block_size - 1) / block_size), static_cast<unsigned>(box_y),
                   static_cast<unsigned>(box));
-  crop<<<rows, block_size>>>(real, padded, padded_y, box, box_y, cropped.get());
-  check_launch("crop");
+  launch("crop", crop, rows, block_size, real, padded, padded_y, box, box_y, cropped.get());
   cropped.copy_to(map);
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -41,6 +42,25 @@ TEST_F(GpuChoice, NamedGpuMakesTheGaussianMap) {
   EXPECT_NE(outcome.out.find("Gaussian prior on GPU 1: Fake GPU model 1"), std::string::npos) << outcome.out;
   const auto map = read_mrc_data(files.result());
   EXPECT_FLOAT_EQ(map[(16 * 32 + 16) * 32 + 16], 7.0f) << "what the library returned";
+}
+
+TEST_F(GpuChoice, TheKernelsMakeTheMapOfTheCpu) {
+  ASSERT_EQ(run(on_gpus({"--prior", "gaussian", "--device", "cpu"})).code, 0);
+  const auto expected = read_mrc_data(files.result());
+  Invocation invocation = on_gpus({"--prior", "gaussian", "--device", "cuda"});
+  invocation.environment["CRYORED_CUDA_LIBRARY"] = CRYORED_TEST_CUDA_ON_CPU;
+  const Outcome outcome = run(invocation);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(record()["device"]["reconstruction"], "GPU 0");
+  const auto map = read_mrc_data(files.result());
+  ASSERT_EQ(map.size(), expected.size());
+  double difference = 0, power = 0;
+  for (std::size_t i = 0; i < map.size(); ++i) {
+    difference += std::pow(double{map[i]} - double{expected[i]}, 2);
+    power += std::pow(double{expected[i]}, 2);
+  }
+  EXPECT_GT(power, 0);
+  EXPECT_LT(difference, 1e-10 * power);
 }
 
 TEST_F(GpuChoice, AutoTakesTheGpuWhereTheLibraryIs) {
