@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "daemon/queue_lines.hpp"
 
-#include "daemon/queue_state.hpp"
+#include <algorithm>
 
 namespace cryored::daemon {
 
