@@ -35,12 +35,14 @@ Map shaped_noise(const std::vector<double>& power, const Map& mask, double solve
   std::mt19937_64 rng = image_generator(seed, 0);
   add_white_noise(rng, noise.data.data(), noise.size());
   const auto count = static_cast<double>(noise.size());  // the mean power is 1 / N^3
+  const auto amplitude = [&](float m) { return solvent + (1 - solvent) * m; };
+  double left = 0;  // share of the power
+  for (const float m : mask.data) left += std::pow(amplitude(m), 2) / count;
   noise = filtered(noise, [&](double s) {
     const auto shell = static_cast<std::size_t>(std::lround(s));
-    return shell < power.size() ? std::sqrt(power[shell] * count) : 0.0;
+    return shell < power.size() ? std::sqrt(power[shell] * count / left) : 0.0;
   });
-  for (std::size_t i = 0; i < noise.size(); ++i)
-    noise.data[i] *= static_cast<float>(solvent + (1 - solvent) * mask.data[i]);
+  for (std::size_t i = 0; i < noise.size(); ++i) noise.data[i] *= static_cast<float>(amplitude(mask.data[i]));
   return noise;
 }
 
@@ -86,14 +88,8 @@ TrainingPair gaussian_twin(const TrainingPair& pair, std::uint64_t seed) {
   Map errors = pair.input;
   subtract(errors, pair.target);
   const Map mask = molecule_mask(pair.target);
-  // The damping in the solvent is made up for, so that the spectrum over the whole map is the errors'.
-  double share = 0;
-  for (const float m : mask.data)
-    share += std::pow(kSolvent + (1 - kSolvent) * m, 2) / static_cast<double>(mask.size());
-  std::vector<double> power = shell_power(forward(errors));
-  for (double& p : power) p /= share;
   twin.input = pair.target;
-  add(twin.input, shaped_noise(power, mask, kSolvent, seed));
+  add(twin.input, shaped_noise(shell_power(forward(errors)), mask, kSolvent, seed));
   twin.input = low_pass(twin.input, pair.cut);
   return twin;
 }

@@ -18,8 +18,8 @@ std::vector<TrainingPair> gaussian_pairs(const Structure& structure, const PairO
 /// profile that the paper takes from RELION's intermediate maps.
 TrainingPair gaussian_twin(const TrainingPair& pair, std::uint64_t seed);
 
-/// A map of Gaussian noise with `power` per shell (of forward()'s coefficients), damped to `solvent` of its standard
-/// deviation where `mask` is 0 and untouched where it is 1.
+/// A map of Gaussian noise with `power` per shell (of forward()'s coefficients) over the whole map, its standard
+/// deviation where `mask` is 0 `solvent` times that where it is 1.
 Map shaped_noise(const std::vector<double>& power, const Map& mask, double solvent, std::uint64_t seed);
 
 }  // namespace cryored
