@@ -8,6 +8,7 @@
 #include "core/formats/mrc.hpp"
 #include "core/formats/star.hpp"
 #include "core/fourier/shells.hpp"
+#include "core/reconstruct/red.hpp"
 #include "evaluation/raw_maps.hpp"
 #include "simulation/orientation.hpp"
 #include "simulation/particles.hpp"
@@ -65,8 +66,11 @@ std::vector<TrainingPair> known_angle_pairs(const Structure& structure, const Kn
     const auto curve = fsc(halves[0], halves[1]);
     const double crossing = crossing_shell(curve, 0.143);
     const int cut = std::clamp(static_cast<int>(crossing + between(8, 12)), 8, static_cast<int>(o.box / 2));
+    ReconstructRequest corners;
+    corners.box = static_cast<int>(o.box);
+    corners.padding = kAnglesPadding;
     for (const Map& half : halves) {
-      TrainingPair pair = pair_of(half, truth, cut, o.voxel, structure.path + ", known angles");
+      TrainingPair pair = pair_of(as_seen(corners, half), truth, cut, o.voxel, structure.path + ", known angles");
       pair.nominal_resolution = shell_resolution(std::min<double>(crossing, cut - 1), o.box, o.voxel);
       pair.median_error = angle * 1.538;  // of the length of a vector of three normal components
       pair.snr = particles.snr;

@@ -118,7 +118,7 @@ std::vector<TrainingPair> relion_pairs(const FinishedRefinement& job, const Pair
   for (const auto& star : job.stars) {
     const ReconstructRequest request = read_request_beside(star);
     const RequestArrays arrays = open_arrays(request);
-    const Map map = unregularised_map(request, arrays);
+    const Map map = as_seen(request, unregularised_map(request, arrays));
     TrainingPair pair = pair_of(map, truth, cut_shell(request), options.voxel, star);
     pair.nominal_resolution = resolution_figures(request.fsc, pair.cut, request.box, options.voxel).nominal.value_or(0);
     pair.half_fsc.assign(request.fsc.begin(), request.fsc.end());

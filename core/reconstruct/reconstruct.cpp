@@ -184,11 +184,13 @@ Map denoised_map(const ReconstructRequest& request, const RequestArrays& arrays,
     int last = 0;
     for (std::size_t s = 0; s < usable.size(); ++s)
       if (report.lambda[s] > 0) last = static_cast<int>(s);
-    const auto one_pass = [&](const Map& map) {
+    // The copies too are of the map as the denoiser sees it: else the corners' power would be spread over the molecule.
+    const auto one_pass = [&](const Map& seen_map) {
+      const Map map = as_reconstructed(request, seen_map);
       return as_seen(request, denoise(request, map, decision.pixel_size, denoiser, decision.symmetry).denoised);
     };
-    report.guard =
-        created_agreement(unregularised, as_seen(request, pass.denoised), request.fsc, last, one_pass, options.guard);
+    report.guard = created_agreement(as_seen(request, unregularised), as_seen(request, pass.denoised), request.fsc,
+                                     last, one_pass, options.guard);
     for (std::size_t s = 0; s < usable.size(); ++s) report.lambda[s] *= report.guard.lambda_factor[s];
     stages.end("guard");
   }

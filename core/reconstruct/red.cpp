@@ -87,6 +87,11 @@ Map as_seen(const ReconstructRequest& request, Map map) {
   return map;
 }
 
+Map as_reconstructed(const ReconstructRequest& request, Map map) {
+  scale_corners(request, map, Corners::restore);
+  return map;
+}
+
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,
                      const Symmetry& symmetry) {
   Stopwatch watch;

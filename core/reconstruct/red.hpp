@@ -45,6 +45,8 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
 /// undone beyond the sphere r = N/2. Maps must be compared so: at padding 1 that division makes whatever a denoiser
 /// leaves in the corners up to forty times stronger than in the molecule. (V does not see it: F multiplies again.)
 Map as_seen(const ReconstructRequest& request, Map map);
+/// And back.
+Map as_reconstructed(const ReconstructRequest& request, Map map);
 
 /// V of eq. (17) on the padded grid,
 ///   V = B n_W + l (1 - n_W / n_K) [F(f) + alpha (B n_K - F(m))],

@@ -381,6 +381,9 @@ TEST(Reconstruct, KeptNoiseAndGuardLookAtMapsAsTheDenoiserSeesThem) {
   const auto expected = fsc(returned[1], returned[2]);
   for (auto s = static_cast<std::size_t>(report.guard.first_shell); s < 14; ++s)
     EXPECT_NEAR(report.guard.output_fsc[s], expected[s], 1e-4) << s;
+  // Random phases leave every shell's power as it was.
+  const auto before = shell_power(forward(given[0])), after = shell_power(forward(given[1]));
+  for (std::size_t s = 0; s < 14; ++s) EXPECT_NEAR(after[s] / before[s], 1, 1e-3) << s;
 }
 
 TEST(Reconstruct, FailureLeavesNothingUnderTheFinalName) {

@@ -8,6 +8,8 @@
 #include "core/base/error.hpp"
 #include "core/base/temporary_folder.hpp"
 #include "core/formats/mrc.hpp"
+#include "core/fourier/shells.hpp"
+#include "core/reconstruct/red.hpp"
 #include "tests/cli/request_files.hpp"
 
 namespace cryored {
@@ -42,6 +44,31 @@ TEST(FinishedRefinements, AnIdMayHoldUnderscores) {
   std::vector<std::string> ids;
   for (const auto& job : finished_refinements(folder.path().string())) ids.push_back(job.structure_id);
   EXPECT_EQ(ids, (std::vector<std::string>{"1A2K", "4AKE", "AF-P00019-F1-model_v4"}));
+}
+
+/// At padding 1 the corners of B/K are up to forty times stronger, which the denoiser never sees.
+TEST(RelionPairs, HoldTheMapThatTheDenoiserSees) {
+  const TemporaryFolder folder;
+  write_refinement(folder.path() / "1A2K_box32_n60_snr0.1", "gaussian", 1);
+  const auto jobs = finished_refinements(folder.path().string());
+  PairOptions options;
+  options.box = 32;
+  options.voxel = 3;
+  const auto pairs = relion_pairs(jobs.at(0), options);
+  ASSERT_EQ(pairs.size(), 1u);
+  const ReconstructRequest request = read_request_beside(jobs[0].stars.at(0));
+  const Map made = unregularised_map(request, open_arrays(request)),
+            seen = low_pass(as_seen(request, made), pairs[0].cut);
+  const auto distance = [&](const Map& map) {
+    double sum = 0, power = 0;
+    for (std::size_t i = 0; i < map.size(); ++i) {
+      sum += std::pow(map.data[i] - pairs[0].input.data[i], 2);
+      power += std::pow(map.data[i], 2);
+    }
+    return std::sqrt(sum / power);
+  };
+  EXPECT_LT(distance(seen), 1e-5);
+  EXPECT_GT(distance(low_pass(made, pairs[0].cut)), 1e-3) << "a difference to be seen";
 }
 
 TEST(FinishedRefinements, IterationsWithoutArraysAreLeftOut) {
