@@ -41,10 +41,11 @@ struct ConfidenceAxes {
   bool frequency = false, nominal = true, half_fsc = true;
 };
 
-/// The table that minimises the weighted mean over samples of error(lambda), 0 <= lambda <= 1, with a pull of
-/// neighbouring nodes towards each other (`smoothness`, as many samples' worth), so that nodes without data follow
-/// those that have some. A convex quadratic problem, solved by projected coordinate descent. Throws UsageError without
-/// samples.
+/// The table that minimises the mean over samples of error(lambda), 0 <= lambda <= 1, weighed by `weight` / max(1, q^2
+/// ff), with a pull of neighbouring nodes towards each other (`smoothness`, as many samples' worth), so that nodes
+/// without data follow those that have some. A convex quadratic problem, solved by projected coordinate descent; with a
+/// prior_weight other than 1, in which q depends on lambda, the fixed point of that with q held. Throws UsageError
+/// without samples.
 ConfidenceTable fit_confidence(const std::vector<const ShellSample*>& samples, double voxel, ConfidenceAxes axes = {},
                                double smoothness = 1, double prior_weight = 1);
 
