@@ -91,22 +91,6 @@ void add_sample(NormalEquations& problem, const ConfidenceTable& table, const Sh
   }
 }
 
-/// Sums over the shells 0 .. N/2 of Re <a, b>.
-std::vector<double> cross(const HalfTransform& a, const HalfTransform& b) {
-  std::vector<double> sums(a.ny / 2 + 1);
-  for (std::size_t z = 0; z < a.nz; ++z)
-    for (std::size_t y = 0; y < a.ny; ++y)
-      for (std::size_t x = 0; x < a.nx; ++x) {
-        const auto ky = static_cast<double>(signed_frequency(y, a.ny)),
-                   kz = static_cast<double>(signed_frequency(z, a.nz)), kx = static_cast<double>(x);
-        const auto shell = static_cast<std::size_t>(std::lround(std::sqrt(kx * kx + ky * ky + kz * kz)));
-        if (shell >= sums.size()) continue;
-        const std::complex<double> p(a(x, y, z)), q(b(x, y, z));
-        sums[shell] += p.real() * q.real() + p.imag() * q.imag();
-      }
-  return sums;
-}
-
 }  // namespace
 
 double ShellSample::prior_share(double lambda, double prior_weight) const {
@@ -130,7 +114,8 @@ std::vector<ShellSample> shell_samples(const std::string& structure, const Train
   std::vector<ShellSample> samples;
   if (!(pair.nominal_resolution > 0)) return samples;
   const HalfTransform y = forward(pair.input), f = forward(denoised), t = forward(pair.target);
-  const auto tt = cross(t, t), yy = cross(y, y), ff = cross(f, f), yf = cross(y, f), yt = cross(y, t), ft = cross(f, t);
+  const auto tt = shell_products(t, t), yy = shell_products(y, y), ff = shell_products(f, f), yf = shell_products(y, f),
+             yt = shell_products(y, t), ft = shell_products(f, t);
   const auto box = static_cast<double>(pair.input.nx);
   // No half-map shows more than its last filled shell, whatever a shard made before `make_pairs` heeded that says.
   const double nominal = std::min(1 / pair.nominal_resolution, (pair.cut - 1) / (box * voxel));

@@ -6,6 +6,7 @@
 
 #include "core/base/error.hpp"
 #include "core/fourier/fft.hpp"
+#include "core/fourier/filter.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/reconstruct/confidence.hpp"
 #include "simulation/truth_mask.hpp"
@@ -23,14 +24,10 @@ constexpr std::size_t kFarthest = 16;      // lags in voxels
 
 /// Multiplies each coefficient by the factor of its shell, 0 beyond the last.
 HalfTransform by_shell(HalfTransform t, const std::vector<double>& factor) {
-  for (std::size_t z = 0; z < t.nz; ++z)
-    for (std::size_t y = 0; y < t.ny; ++y)
-      for (std::size_t x = 0; x < t.nx; ++x) {
-        const auto shell = static_cast<std::size_t>(
-            std::lround(std::hypot(static_cast<double>(x), static_cast<double>(signed_frequency(y, t.ny)),
-                                   static_cast<double>(signed_frequency(z, t.nz)))));
-        t(x, y, z) *= shell < factor.size() ? static_cast<float>(factor[shell]) : 0.0f;
-      }
+  filter(t, [&](double k) {
+    const auto shell = static_cast<std::size_t>(std::lround(k));
+    return shell < factor.size() ? factor[shell] : 0;
+  });
   return t;
 }
 

@@ -30,6 +30,14 @@ std::size_t half_box(const HalfTransform& a, const char* where) {
                            "the half transform of a cubic map or square image (N/2+1 x N x N)", ""});
 }
 
+std::size_t common_box(const HalfTransform& a, const HalfTransform& b) {
+  const std::size_t box = half_box(a, "FSC");
+  if (b.nx != a.nx || b.ny != a.ny || b.nz != a.nz)
+    throw InputError(Problem{"FSC", "dimensions", dimensions(b.nx, b.ny, b.nz),
+                             "the first map's, " + dimensions(a.nx, a.ny, a.nz), "give two maps of equal box"});
+  return box;
+}
+
 /// Calls visit(shell, index) for every stored coefficient of shells 0 .. N/2.
 template <typename Visit>
 void for_each_in_shells(const HalfTransform& a, Visit visit) {
@@ -66,11 +74,18 @@ double transform_cost(std::size_t n) {
 
 }  // namespace
 
+std::vector<double> shell_products(const HalfTransform& a, const HalfTransform& b) {
+  const std::size_t box = common_box(a, b);
+  std::vector<double> products(box / 2 + 1);
+  for_each_in_shells(a, [&](std::size_t shell, std::size_t i) {
+    const std::complex<double> fa = a.data[i], fb = b.data[i];
+    products[shell] += fa.real() * fb.real() + fa.imag() * fb.imag();
+  });
+  return products;
+}
+
 std::vector<double> fsc(const HalfTransform& a, const HalfTransform& b) {
-  const std::size_t box = half_box(a, "FSC");
-  if (b.nx != a.nx || b.ny != a.ny || b.nz != a.nz)
-    throw InputError(Problem{"FSC", "dimensions", dimensions(b.nx, b.ny, b.nz),
-                             "the first map's, " + dimensions(a.nx, a.ny, a.nz), "give two maps of equal box"});
+  const std::size_t box = common_box(a, b);
   std::vector<double> cross(box / 2 + 1), power_a(box / 2 + 1), power_b(box / 2 + 1);
   for_each_in_shells(a, [&](std::size_t shell, std::size_t i) {
     const std::complex<double> fa = a.data[i], fb = b.data[i];

@@ -14,6 +14,9 @@ namespace cryored {
 std::vector<double> fsc(const Map& a, const Map& b);
 std::vector<double> fsc(const HalfTransform& a, const HalfTransform& b);
 
+/// Sum of Re <a, b> over the stored coefficients of each shell, 0 .. N/2.
+std::vector<double> shell_products(const HalfTransform& a, const HalfTransform& b);
+
 /// Mean power |F|^2 per shell, 0 .. N/2, of forward()'s coefficients.
 std::vector<double> shell_power(const HalfTransform& a);
 

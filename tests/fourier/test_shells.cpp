@@ -77,6 +77,19 @@ TEST(Fsc, OfAnEmptyShellIsZeroAndSizesMustAgree) {
   EXPECT_THROW(fsc(slab, slab), InputError);
 }
 
+TEST(Shells, ProductsAreThoseOfTheFsc) {
+  Map a(12, 12, 12), b(12, 12, 12);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    a.data[i] = static_cast<float>(std::sin(0.37 * static_cast<double>(i * i % 101)));
+    b.data[i] = a.data[i] + static_cast<float>(std::cos(0.11 * static_cast<double>(i * i % 89)));
+  }
+  const HalfTransform fa = forward(a), fb = forward(b);
+  const auto curve = fsc(fa, fb), ab = shell_products(fa, fb), aa = shell_products(fa, fa), bb = shell_products(fb, fb);
+  ASSERT_EQ(ab.size(), 7u);
+  for (std::size_t s = 1; s < ab.size(); ++s) EXPECT_NEAR(ab[s] / std::sqrt(aa[s] * bb[s]), curve[s], 1e-12) << s;
+  EXPECT_THROW(shell_products(fa, HalfTransform(6, 10, 10)), InputError);
+}
+
 TEST(ShellPower, OfAPlaneWaveLiesInItsShell) {
   const std::size_t n = 32;
   Map map(n, n, n);
