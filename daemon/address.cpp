@@ -200,13 +200,30 @@ DaemonLock::~DaemonLock() {
 
 bool DaemonLock::still_ours() const { return fd_ >= 0 && same_file(fd_, path_); }
 
-bool daemon_lives(const Address& address) {
-  const int fd = open_lock(address.lock(), O_RDONLY);
-  if (fd < 0) return false;
-  // A shared lock, so that two who look do not take each other for a daemon.
-  const bool lives = lock_now(fd, LOCK_SH) != 0 && errno == EWOULDBLOCK;
+std::optional<bool> somebody_listens(const std::string& path) {
+  const sockaddr_un name = socket_address(path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return std::nullopt;
+  const int error = connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
   close(fd);
-  return lives;
+  if (error == 0 || error == EAGAIN) return true;  // EAGAIN: too many callers at once
+  if (error == ENOENT || error == ECONNREFUSED) return false;
+  return std::nullopt;
+}
+
+bool daemon_lives(const Address& address) {
+  if (const int fd = open_lock(address.lock(), O_RDONLY); fd >= 0) {
+    // A shared lock, so that two who look do not take each other for a daemon.
+    const bool locked = lock_now(fd, LOCK_SH) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    if (locked) return true;
+  }
+  // Cleaners of /tmp take an old lock from a daemon that lives, but not its socket.
+  try {
+    return somebody_listens(address.socket()).value_or(false);
+  } catch (const SystemError&) {
+    return false;
+  }
 }
 
 }  // namespace cryored::daemon

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace cryored::daemon {
@@ -73,8 +74,11 @@ class DaemonLock {
   int fd_ = -1;
 };
 
-/// Whether a daemon holds the lock of this address, listening already or not yet. A socket without a living daemon is
-/// stale. Never throws: what cannot be looked at does not live.
+/// Whether somebody listens on this socket; nothing where it cannot be told. Throws SystemError as socket_address().
+std::optional<bool> somebody_listens(const std::string& path);
+
+/// Whether a daemon holds the lock of this address, listening already or not yet, or listens although a cleaner of /tmp
+/// has taken its lock. A socket without a living daemon is stale. Never throws: what cannot be looked at does not live.
 bool daemon_lives(const Address& address);
 
 }  // namespace cryored::daemon

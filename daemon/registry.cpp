@@ -52,16 +52,6 @@ std::string key_of_file(const std::string& name) {
   return std::regex_match(name, parts, pattern) ? parts[1].str() : "";
 }
 
-/// Also where it cannot be told.
-bool somebody_listens(const std::string& path) {
-  const sockaddr_un name = socket_address(path);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const bool nobody = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 &&
-                      (errno == ENOENT || errno == ECONNREFUSED);
-  if (fd >= 0) close(fd);
-  return !nobody;
-}
-
 bool is_of_another_host(const Json& file) {
   return file.is_object() && file.contains("host") && file["host"].is_string() &&
          file["host"].get<std::string>() != own_host();
@@ -136,7 +126,7 @@ std::vector<std::string> remove_leftovers(const std::string& folder, const std::
     if (std::difftime(std::time(nullptr), left.newest) < age || is_of_another_host(daemon_file(address))) continue;
     try {
       // Cleaners of /tmp take old files from a daemon that lives, but not its socket.
-      if (somebody_listens(address.socket())) continue;
+      if (somebody_listens(address.socket()).value_or(true)) continue;
       std::optional<DaemonLock> lock;  // its file goes with it
       if (std::find(left.files.begin(), left.files.end(), address.lock()) != left.files.end())
         lock.emplace(address, 0, DaemonLock::File::existing);
@@ -152,23 +142,27 @@ std::vector<std::string> remove_leftovers(const std::string& folder, const std::
 
 std::vector<FoundDaemon> find_daemons(const std::string& folder, std::chrono::milliseconds patience) {
   std::vector<FoundDaemon> all;
-  const std::string ending = ".json";
+  std::map<std::string, bool> keys;  // whether there is a KEY.json
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (name.size() <= ending.size() || name[0] == '.' || name.substr(name.size() - ending.size()) != ending) continue;
+    const std::filesystem::path name = at->path().filename();
+    if (name.string()[0] == '.') continue;
+    if (name.extension() == ".json") keys[name.stem().string()] = true;
+    if (name.extension() == ".sock") keys.try_emplace(name.stem().string(), false);
+  }
+  for (const auto& [key, has_json] : keys) {
     FoundDaemon found;
-    found.address = {folder, name.substr(0, name.size() - ending.size())};
+    found.address = {folder, key};
     found.file = daemon_file(found.address);
     // A lock of another machine may not be seen from here.
     if (is_of_another_host(found.file))
       found.condition = Condition::other_host;
     else if (daemon_lives(found.address))
       ask(found, patience);
+    else if (!has_json)  // which cleaners of /tmp take from a daemon that lives, too
+      continue;
     all.push_back(std::move(found));
   }
-  std::sort(all.begin(), all.end(),
-            [](const FoundDaemon& a, const FoundDaemon& b) { return a.address.key < b.address.key; });
   return all;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Which daemons this user has on this machine, from the KEY.json files of the runtime folder (docs/daemon.md).
+// Which daemons this user has on this machine, from the files of the runtime folder (docs/daemon.md).
 
 #include <chrono>
 #include <string>
@@ -13,8 +13,8 @@ namespace cryored::daemon {
 enum class Condition {
   serving,     ///< answered
   leaving,     ///< answered, takes no more work
-  silent,      ///< its lock is held, but it did not answer: starting, stopped, or stuck
-  stale,       ///< its lock is free: it ended without removing its files (kill -9, a crash, a reboot)
+  silent,      ///< its lock is held or it listens, but it did not answer: starting, stopped, or stuck
+  stale,       ///< its lock is free, nobody listens: it ended without removing its files (kill -9, a crash, a reboot)
   other_host,  ///< its file says that it runs elsewhere (the runtime folder is shared)
 };
 
@@ -40,8 +40,8 @@ std::string pid_text(const Json& file);
 /// to for `age` seconds. Returns their keys.
 std::vector<std::string> remove_leftovers(const std::string& folder, const std::string& own_key, double age = 86400);
 
-/// All of `folder`, by key; each one that lives is asked and given `patience` to answer. A folder that is not there
-/// holds none. Never throws for what single files hold.
+/// All that have a KEY.json in `folder`, or live without one, by key; each one that lives is asked and given `patience`
+/// to answer. A folder that is not there holds none. Never throws for what single files hold.
 std::vector<FoundDaemon> find_daemons(const std::string& folder,
                                       std::chrono::milliseconds patience = std::chrono::seconds(2));
 

@@ -216,7 +216,7 @@ std::vector<std::string> status_lines(const FoundDaemon& found, const TextOption
       return lines;
     }
     case Condition::silent:
-      return {name + of + ", its lock is held but it does not answer: " + printable(found.error)};
+      return {name + of + ", it lives but does not answer: " + printable(found.error)};
     case Condition::stale:
       return {name + of + ", it ended without removing its files"};
     case Condition::other_host:

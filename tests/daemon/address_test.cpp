@@ -3,6 +3,7 @@
 #include "daemon/address.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,6 +147,21 @@ TEST_F(AddressTest, OneLockPerAddress) {
   }
   EXPECT_FALSE(daemon_lives(address));
   EXPECT_FALSE(fs::exists(address.lock()));
+}
+
+TEST_F(AddressTest, WhoListensLivesAlthoughACleanerTookTheLock) {
+  const Address address = find_address("default", folder);
+  const sockaddr_un name = socket_address(address.socket());
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  EXPECT_FALSE(daemon_lives(address)) << "a socket alone is stale";
+  ASSERT_EQ(listen(listener, 1), 0);
+  EXPECT_TRUE(daemon_lives(address));
+  std::ofstream(address.lock()) << "";
+  EXPECT_TRUE(daemon_lives(address)) << "the lock of one that came and went";
+  close(listener);
+  EXPECT_FALSE(daemon_lives(address));
+  EXPECT_FALSE(daemon_lives({folder + "/" + std::string(100, 'a'), "default-0"})) << "no socket can have that path";
 }
 
 TEST_F(AddressTest, AKilledDaemonsLockIsFree) {

@@ -228,6 +228,22 @@ TEST_F(DaemonTest, StopGoesOnAfterADaemonThatDoesNotAnswer) {
   EXPECT_EQ(run(stop).code, 0) << "a lock that is free is no daemon's";
 }
 
+TEST_F(DaemonTest, WhatACleanerTookDoesNotHideIt) {
+  Process process(daemon());
+  const std::string path = socket(), base = path.substr(0, path.size() - 5);
+  ASSERT_NE(path, "");
+  for (const char* ending : {".lock", ".json"}) ASSERT_TRUE(std::filesystem::remove(base + ending)) << ending;
+  Invocation look = daemon();
+  look.words = {cryored(), "status"};
+  const Outcome status = run(look);
+  EXPECT_EQ(status.code, 0) << status.out;
+  EXPECT_NE(status.out.find(": serving, pid " + std::to_string(process.pid())), std::string::npos) << status.out;
+  look.words = {cryored(), "daemon", "--stop"};
+  const Outcome stop = run(look);
+  EXPECT_NE(stop.out.find(" leaves\n"), std::string::npos) << stop.out;
+  EXPECT_EQ(process.wait().code, 0);
+}
+
 TEST_F(DaemonTest, InTheBackgroundItHoldsNothingOfItsStarter) {
   Invocation start = daemon({"--background"});
   start.environment["OMPI_COMM_WORLD_LOCAL_SIZE"] = "3";

@@ -103,6 +103,22 @@ TEST(Registry, TellsServingLeavingSilentStaleAndOtherHosts) {
   EXPECT_TRUE(found[5].file.is_null()) << "a link is not followed";
 }
 
+// Cleaners of /tmp take old files from a daemon that lives, but not its socket.
+TEST(Registry, FindsADaemonThatHasItsSocketAlone) {
+  const cryored::TemporaryFolder folder;
+  const auto at = [&](const std::string& key) { return Address{folder.path().string(), key}; };
+  std::ofstream(at("unlocked-1").json()) << "{\"pid\": 12}";
+  std::ofstream(at("killed-3").socket()) << "";
+  // Asked whether it lives, then for its status.
+  const FakePeer a(at("unlocked-1").socket(), http(to_json(busy_snapshot()).dump()), 2);
+  const FakePeer b(at("cleaned-2").socket(), http(to_json(busy_snapshot()).dump()), 2);
+  const auto found = find_daemons(folder.path().string());
+  ASSERT_EQ(found.size(), 2u) << "what nobody listens on is no daemon";
+  EXPECT_EQ(found[0].address.key, "cleaned-2");
+  EXPECT_TRUE(found[0].file.is_null());
+  for (const auto& one : found) EXPECT_EQ(one.condition, Condition::serving) << one.address.key << one.error;
+}
+
 TEST(Registry, AnAnswerThatIsNoStatusIsSilent) {
   const cryored::TemporaryFolder folder;
   const Address address{folder.path().string(), "a-1"};
