@@ -179,6 +179,7 @@ void FolderWatch::list(const std::string& path) {
   closedir(stream);
   requests_.insert(requests.begin(), requests.end());
   if (error != 0) return not_seen(path, error);
+  folder.trouble.clear();
   const auto parent_of = [](const std::string& file) {
     return file.substr(0, std::max<std::size_t>(1, file.rfind('/')));
   };
@@ -191,10 +192,12 @@ void FolderWatch::not_seen(const std::string& path, int error) {
   if (means_gone(error)) return leave(path);
   Folder& folder = folders_.at(path);
   folder.next_look = monotonic() + (folder.watch >= 0 ? options_.second_look : options_.poll);
-  const std::string stamp = std::strerror(error);  // no folder's, so that it is listed once it can be read
-  if (folder.stamp == stamp || folder.stamp == "gone") return;
-  note_("watch.unreadable", {{"folder", path}, {"warning", stamp}});
-  folder.stamp = stamp;
+  if (folder.stamp == "gone") return;
+  folder.stamp.clear();  // it is listed once it can be read
+  const std::string trouble = std::strerror(error);
+  if (folder.trouble == trouble) return;
+  note_("watch.unreadable", {{"folder", path}, {"warning", trouble}});
+  folder.trouble = trouble;
 }
 
 void FolderWatch::leave(const std::string& path) {

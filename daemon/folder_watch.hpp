@@ -44,7 +44,8 @@ class FolderWatch {
     int watch = -1;  ///< inotify's number; -1: polled
     unsigned long long device = 0;
     bool network = false;  ///< of this device: needs polling
-    std::string stamp;     ///< identity and times when it was listed
+    std::string stamp;     ///< identity and times when it was listed; none after a failure, "gone" of a root
+    std::string trouble;   ///< why it could not be seen at the last look, noted once
     int again = 0;         ///< so many more listings, whatever the stamp: times may be coarse
     double next_look = 0;
   };

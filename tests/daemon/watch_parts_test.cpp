@@ -1,5 +1,7 @@
 // What a watching daemon is made of: claims, stillness, and finding request files.
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/fsuid.h>
 #include <sys/wait.h>
@@ -7,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -17,6 +20,18 @@
 #include "daemon/exchange.hpp"
 #include "daemon/folder_watch.hpp"
 #include "tests/cli/process.hpp"
+
+namespace {
+std::atomic<int> readdir_error{0};
+}
+
+/// In front of libc's: fails with that error.
+extern "C" dirent* readdir(DIR* stream) {
+  static const auto real = reinterpret_cast<dirent* (*)(DIR*)>(dlsym(RTLD_NEXT, "readdir"));
+  if (readdir_error == 0) return real(stream);
+  errno = readdir_error;
+  return nullptr;
+}
 
 namespace cryored::daemon {
 namespace {
@@ -191,6 +206,30 @@ TEST_P(Folders, WhatCannotBeSeenForAWhileIsNotForgotten) {
   fs::permissions(scratch / "root", fs::perms::owner_all);
   const std::string second = put(std::string("root/sub/y") + kEnding);
   EXPECT_EQ(see(folders, {path, second}), (std::set<std::string>{path, second}));
+}
+
+// As of a file server that opens the folder and does not give its names.
+TEST_P(Folders, AListingThatFailsIsNotedOnce) {
+  FolderWatchOptions wanted = options();
+  wanted.second_look = 0.02;
+  const std::string path = put(std::string("x") + kEnding);
+  int unreadable = 0;
+  FolderWatch folders(wanted,
+                      [&](const std::string& event, const Json&) { unreadable += event == "watch.unreadable"; });
+  const auto fail_for_a_while = [&](const std::string& change) {
+    put(change);
+    readdir_error = EIO;
+    for (int i = 0; i < 10; ++i) folders.wait(0.02);
+    readdir_error = 0;
+  };
+  fail_for_a_while("a");
+  EXPECT_EQ(unreadable, 1);
+  EXPECT_EQ(folders.requests(), std::set<std::string>{path});
+  const std::string second = put(std::string("y") + kEnding);
+  EXPECT_EQ(see(folders, {path, second}), (std::set<std::string>{path, second}));
+  for (int i = 0; i < 5; ++i) folders.wait(0.02);
+  fail_for_a_while("b");
+  EXPECT_EQ(unreadable, 2) << "it has been seen in between";
 }
 
 TEST_P(Folders, MoreEventsThanTheKernelKeeps) {
