@@ -28,11 +28,16 @@ std::string absolute(const std::string& path) {
 /// With every option in force here, whatever its source, and a log, since nobody sees its stderr.
 int start_in_background(const Settings& settings) {
   std::vector<std::string> words{"daemon"};
-  for (const auto& [name, value] : settings.values)
-    if (settings.given(name) && !value.text.empty() && name != "background" && name != "log" && name != "watch" &&
-        name != "despite-broken-gpus")
+  const std::vector<OptionSpec> options = daemon_command().spec.options;
+  for (const auto& [name, value] : settings.values) {
+    if (!settings.given(name) || value.text.empty() || name == "background" || name == "log" || name == "watch")
+      continue;
+    const OptionSpec* option = find_option(options, name);
+    if (option && option->kind == OptionKind::flag)
+      words.push_back((settings.flag(name) ? "--" : "--no-") + name);
+    else
       words.push_back("--" + name + "=" + value.text);
-  if (settings.flag("despite-broken-gpus")) words.push_back("--despite-broken-gpus");
+  }
   // There it is a word of the command line, whatever it is here.
   if (settings.has("metrics-port") && settings.source("metrics-port").level != SourceLevel::command_line &&
       !settings.has("metrics-port-from"))

@@ -321,6 +321,15 @@ TEST_F(DaemonTest, AMetricsPortThatIsTakenStopsOnlyWhoAsksForItByName) {
   EXPECT_EQ(run(start).code, 0);
 }
 
+TEST_F(DaemonTest, FlagsThatAreOffMayBeSaidInTheBackground) {
+  Invocation start =
+      daemon({"--background", "--no-stop", "--no-drain", "--no-all", "--no-watch", "--no-despite-broken-gpus"});
+  const Outcome started = run(start);
+  EXPECT_EQ(started.code, 0) << started.err;
+  start.words = {cryored(), "daemon", "--stop"};
+  EXPECT_NE(run(start).out.find(" leaves\n"), std::string::npos);
+}
+
 TEST_F(DaemonTest, OptionsOfWhoeverStartsItHoldInTheBackground) {
   write_file(scratch / "cryored.conf", "threads = 1\n");
   write_file(scratch / "named.conf", "idle-timeout = 77\n");
