@@ -53,13 +53,15 @@ int stop_daemons(const std::string& name, const std::string& program_folder, boo
   const daemon::Address own{daemon::runtime_folder(), daemon::address_key(inputs)};
   std::vector<daemon::Address> ours;
   if (daemon::daemon_lives(own)) ours.push_back(own);
-  std::string others;
+  std::string others, other_names;
   for (const daemon::FoundDaemon& found : daemon::find_daemons(own.folder)) {
     const std::string& key = found.address.key;
-    if (key.size() != own.key.size() || key.compare(0, name.size() + 1, name + "-") != 0 || key == own.key ||
-        found.condition == daemon::Condition::stale || found.condition == daemon::Condition::other_host)
+    if (key == own.key || found.condition == daemon::Condition::stale ||
+        found.condition == daemon::Condition::other_host)
       continue;
-    if (all || daemon::key_of_process(inputs, program_folder, daemon::pid_of(found.file)) == key)
+    if (key.size() != own.key.size() || key.compare(0, name.size() + 1, name + "-") != 0)
+      other_names += (other_names.empty() ? "" : "; ") + text_of(found);
+    else if (all || daemon::key_of_process(inputs, program_folder, daemon::pid_of(found.file)) == key)
       ours.push_back(found.address);
     else
       others += (others.empty() ? "" : "; ") + text_of(found);
@@ -72,7 +74,11 @@ int stop_daemons(const std::string& name, const std::string& program_folder, boo
     throw SystemError(Problem{"cryored daemon --stop", "daemon " + name, failures, "an answer within 10 s",
                               "end that process (kill -9 PID), or let it go on (kill -CONT PID)"});
   if (others.empty()) {
-    if (ours.empty()) std::cout << "no daemon " << own.key << " lives" << std::endl;
+    if (!ours.empty()) return 0;
+    std::cout << "no daemon " << own.key << " lives";
+    if (!other_names.empty())
+      std::cout << "; of other names: " << other_names << "; cryored daemon --stop --daemon-name NAME ends one of them";
+    std::cout << std::endl;
     return 0;
   }
   const std::string remedy = "cryored daemon --stop --all ends every one of this name";

@@ -228,6 +228,21 @@ TEST_F(DaemonTest, StopGoesOnAfterADaemonThatDoesNotAnswer) {
   EXPECT_EQ(run(stop).code, 0) << "a lock that is free is no daemon's";
 }
 
+TEST_F(DaemonTest, StopThatEndsNoneNamesThoseOfOtherNames) {
+  Process process(daemon({"--daemon-name", "watch"}));
+  ASSERT_NE(socket(), "");
+  Invocation stop = daemon();
+  stop.words = {cryored(), "daemon", "--stop"};
+  const Outcome none = run(stop);
+  EXPECT_EQ(none.code, 0) << none.err;
+  EXPECT_EQ(none.out.rfind("no daemon default-", 0), 0u) << none.out;
+  EXPECT_NE(none.out.find("; of other names: watch-"), std::string::npos) << none.out;
+  EXPECT_NE(none.out.find(", pid " + std::to_string(process.pid()) + "; "), std::string::npos) << none.out;
+  stop.words.insert(stop.words.end(), {"--daemon-name", "watch"});
+  EXPECT_NE(run(stop).out.find(" leaves\n"), std::string::npos);
+  EXPECT_EQ(process.wait().code, 0);
+}
+
 TEST_F(DaemonTest, WhatACleanerTookDoesNotHideIt) {
   Process process(daemon());
   const std::string path = socket(), base = path.substr(0, path.size() - 5);
