@@ -74,8 +74,10 @@ GpuFault gpu_fault(const std::string& what) {
   // Handles of cuDNN and cuBLAS that a full card leaves no room for are "not initialized".
   if (has({"allocate memory", "out of memory", "_STATUS_ALLOC_FAILED", "_STATUS_NOT_INITIALIZED"}))
     return GpuFault::memory;
-  if (has({"no kernel image", "not compatible", "driver version is insufficient", "_STATUS_NOT_SUPPORTED",
-           "_STATUS_BAD_PARAM", "_STATUS_INVALID_VALUE", "_STATUS_ARCH_MISMATCH"}))
+  // A card that another process holds alone is busy; it and the context are sound.
+  if (has({"no kernel image", "not compatible", "driver version is insufficient", "busy or unavailable",
+           "invalid device ordinal", "invalid argument", "_STATUS_NOT_SUPPORTED", "_STATUS_BAD_PARAM",
+           "_STATUS_INVALID_VALUE", "_STATUS_ARCH_MISMATCH"}))
     return GpuFault::computation;
   return has({"CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS"}) ? GpuFault::device : GpuFault::computation;
 }

@@ -297,9 +297,11 @@ TEST(GpuFault, AFullCardAndAnUnsupportedComputationAreNotALostDevice) {
        {"CUDA error: an illegal memory access was encountered", "CUDA error: unspecified launch failure",
         "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "CUDA error: CUBLAS_STATUS_INTERNAL_ERROR"})
     EXPECT_EQ(gpu_fault(text), GpuFault::device) << text;
-  for (const char* text : {"CUDA error: no kernel image is available for execution on the device",
-                           "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED", "cuDNN error: CUDNN_STATUS_BAD_PARAM",
-                           "The size of tensor a (3) must match the size of tensor b (4)"})
+  for (const char* text :
+       {"CUDA error: no kernel image is available for execution on the device",
+        "CUDA error: CUDA-capable device(s) is/are busy or unavailable", "CUDA error: invalid device ordinal",
+        "CUDA error: invalid argument", "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED",
+        "cuDNN error: CUDNN_STATUS_BAD_PARAM", "The size of tensor a (3) must match the size of tensor b (4)"})
     EXPECT_EQ(gpu_fault(text), GpuFault::computation) << text;
 }
 
