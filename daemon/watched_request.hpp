@@ -38,8 +38,12 @@ class WatchedRequest {
   bool has_news() const;
   /// The request file is gone, and nothing is left to be done.
   bool over() const { return over_; }
-  /// This daemon has taken it and owes the caller an answer.
-  bool ours() const { return phase_ == Phase::collecting || phase_ == Phase::submitted; }
+  /// This daemon has taken it and owes the caller an answer; one that could not be written is owed as long as the
+  /// caller gives signs of life.
+  bool ours() const {
+    const bool owed = unwritten_ && caller_.seconds() <= context_.options.silence;
+    return phase_ == Phase::collecting || phase_ == Phase::submitted || (phase_ == Phase::answered && owed);
+  }
   /// The daemon leaves.
   void finish();
 

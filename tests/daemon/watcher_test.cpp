@@ -86,9 +86,10 @@ struct Half {
             [this](const std::string& event, const Json&) {
               overtaken += event == "watch.overtaken";
               refused += event == "watch.refused";
+              answered += event == "watch.answered";
             }) {}
   std::atomic<FilesLook::State> state{FilesLook::State::complete};
-  std::atomic<int> overtaken{0}, refused{0};
+  std::atomic<int> overtaken{0}, refused{0}, answered{0};
   FakeEngine engine{{"cpu"}};
   Queue queue;
   Watcher watcher;
@@ -188,6 +189,31 @@ TEST_F(WatcherTest, WhoeverLeftIsFollowedAtOnce) {
   second.engine.release_all();
   EXPECT_EQ(caller.wait("done").exit, 0);
   EXPECT_EQ(caller.answer(1).state, "done");
+}
+
+// A folder in its place stands for a full disk.
+TEST_F(WatcherTest, AnAnswerThatCannotBeWrittenIsOwedWhileItsCallerLives) {
+  WatchOptions quick = options();
+  quick.silence = 2;
+  Half half(quick);
+  Caller first(star("a"), {"a"}), second(star("b"), {"b"});
+  for (const Caller* caller : {&first, &second}) {
+    ASSERT_EQ(caller->wait("heartbeat").state, "heartbeat");
+    ASSERT_TRUE(soon([&] {
+      unlink(caller->answer_name().c_str());
+      return fs::create_directory(caller->answer_name()) || fs::is_directory(caller->answer_name());
+    })) << "it beats in between";
+  }
+  half.engine.release_all();
+  ASSERT_TRUE(soon([&] { return half.answered == 2; }));
+  usleep(300'000);
+  EXPECT_TRUE(half.watcher.holds());
+  fs::remove(first.answer_name());
+  EXPECT_EQ(first.wait("done").exit, 0);
+  usleep(300'000);
+  EXPECT_TRUE(half.watcher.holds()) << "the other one's";
+  second.stop_beating();
+  EXPECT_TRUE(soon([&] { return !half.watcher.holds(); }));
 }
 
 TEST_F(WatcherTest, AWithdrawnRequestIsCancelled) {
