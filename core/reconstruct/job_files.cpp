@@ -246,15 +246,27 @@ std::optional<std::string> find_symmetry(const ReconstructRequest& request) {
     if (group.empty()) return std::nullopt;
     return in_upper_case(std::string(group));
   };
-  // The command, too, before a sampling file of this iteration, which may be of an older run: relion_refine without MPI
-  // writes none for iteration 0.
+  const auto of_either = [&](const StarFile& star) {
+    auto group = symmetry_of_command(star);
+    return group ? group : of_sampling(star);
+  };
+  // relion_refine without MPI writes no sampling file for iteration 0. One that is there is of an older run: of one
+  // iteration the command goes before it. So does that of iteration 0 before a sampling file of this iteration.
+  const std::string ending = "_sampling.star";
   for (const bool earlier : {true, false}) {
     const auto files = [&](Kind kind) {
       std::vector<JobFile> some = job_files(request, kind);
       std::erase_if(some, [&](const JobFile& f) { return (f.iteration < request.iteration) != earlier; });
       return some;
     };
-    if (auto group = first_of(files(Kind::sampling), nullptr, of_sampling)) return group;
+    std::vector<JobFile> all;
+    for (const JobFile& sampling : files(Kind::sampling)) {
+      JobFile optimiser = sampling;
+      optimiser.path.replace(optimiser.path.size() - ending.size(), ending.size(), "_optimiser.star");
+      all.push_back(std::move(optimiser));
+      all.push_back(sampling);
+    }
+    if (auto group = first_of(all, nullptr, of_either)) return group;
     if (auto group = first_of(files(Kind::optimiser), nullptr, symmetry_of_command)) return group;
   }
   return std::nullopt;

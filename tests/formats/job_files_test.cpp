@@ -177,6 +177,23 @@ TEST(Symmetry, TheCommandGoesBeforeASamplingFileOfAnOlderRun) {
   EXPECT_EQ(find_symmetry(request_at(folder, "run_it002_class001")).value_or("none"), "C4");
 }
 
+TEST(Symmetry, OfOneIterationTheCommandGoesBeforeTheSamplingFile) {
+  const TempFolder folder;
+  const std::string table = "\ndata_optimiser_general\n_rlnX 1\n", command = "# --o " + (folder / "run");
+  write_bytes(folder / "run_it000_sampling.star", sampling_text("C2"));  // of an older run with MPI
+  write_bytes(folder / "run_it000_optimiser.star", command + " --sym C4" + table);
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_class001")).value_or("none"), "C4");
+  write_bytes(folder / "run_it000_optimiser.star", command + table);
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_class001")).value_or("none"), "C1");
+  // Of a continuation the command does not tell.
+  write_bytes(folder / "run_it000_optimiser.star", command + " --continue other_it000_optimiser.star" + table);
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it001_class001")).value_or("none"), "C2");
+  // A later iteration's sampling file before an earlier command.
+  write_bytes(folder / "run_it000_optimiser.star", command + " --sym C4" + table);
+  write_bytes(folder / "run_it001_sampling.star", sampling_text("D2"));
+  EXPECT_EQ(find_symmetry(request_at(folder, "run_it002_class001")).value_or("none"), "D2");
+}
+
 TEST(Symmetry, OfAJobContinuedUnderAnotherName) {
   const TempFolder folder;
   fs::create_directory(folder / "old");
