@@ -91,9 +91,34 @@ void keep_likeliest_conformers(gemmi::Chain& chain) {
         [&](const gemmi::Atom& a) { return rank_in(residue, a); });
 }
 
+/// Without gemmi's estimate of the size, which knows of the last gzip member alone: bgzip and cat make several.
+class StructureFile : public gemmi::MaybeGzipped {
+ public:
+  using gemmi::MaybeGzipped::MaybeGzipped;
+
+  /// In place of gemmi's. Throws std::runtime_error for a file that is damaged or cut short.
+  gemmi::CharArray uncompress_into_buffer() {
+    gemmi::CharArray text;
+    if (!is_compressed()) return text;
+    const gzFile file = get_uncompressing_stream().f;
+    std::size_t size = 0, count = 0, room = 0;
+    do {
+      text.resize(std::max<std::size_t>(1 << 20, 2 * size));
+      room = text.size() - size;
+      count = gzread_checked(text.data() + size, room);
+      size += count;
+    } while (count == room);
+    int error = Z_OK;
+    gzerror(file, &error);
+    if (error != Z_OK) gemmi::fail("the file ends within the compressed data");
+    text.set_size(size);
+    return text;
+  }
+};
+
 /// gemmi reads a blank occupancy of a PDB file as 0, like one that says so. Programs that leave the column blank
 /// mean 1.
-gemmi::Structure read_pdb(gemmi::MaybeGzipped& input) {
+gemmi::Structure read_pdb(StructureFile& input) {
   gemmi::CharArray text = gemmi::read_into_buffer(input);
   char* const end = text.data() + text.size();
   for (char* line = text.data(); line < end;) {
@@ -116,7 +141,7 @@ gemmi::Structure read_pdb(gemmi::MaybeGzipped& input) {
 Structure read_structure(const std::string& path, bool hydrogens) {
   gemmi::Structure st;
   try {
-    gemmi::MaybeGzipped input(path);
+    StructureFile input(path);
     const bool pdb = gemmi::coor_format_from_ext(input.basepath()) == gemmi::CoorFormat::Pdb;
     st = pdb ? read_pdb(input) : gemmi::read_structure(input);
   } catch (const std::exception& e) {

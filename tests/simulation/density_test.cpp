@@ -1,6 +1,7 @@
 #include "simulation/density.hpp"
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <cmath>
 #include <cstdio>
@@ -115,6 +116,42 @@ std::vector<std::pair<int, double>> read_atoms(const std::string& text, bool hyd
   const Structure s = read_structure(path, hydrogens);
   for (const auto& a : s.atoms) atoms.emplace_back(a.element, std::round(1000 * (a.x - s.atoms[0].x)) / 1000);
   return atoms;
+}
+
+void append_gzip_member(const std::string& path, const std::string& text) {
+  const gzFile file = gzopen(path.c_str(), "ab");
+  ASSERT_EQ(gzwrite(file, text.data(), static_cast<unsigned>(text.size())), static_cast<int>(text.size()));
+  ASSERT_EQ(gzclose(file), Z_OK);
+}
+
+// The last member alone has the size that the end of the file tells.
+TEST(Density, ReadsFilesOfSeveralGzipMembers) {
+  const TemporaryFolder folder;
+  const std::string pdb = folder / "a.pdb.gz", cif = folder / "a.cif.gz";
+  std::string lines;
+  for (int i = 0; i < 200; ++i) lines += pdb_line("C", ' ', "LIG", i, 1.7 * i, 1, "C");
+  append_gzip_member(pdb, lines);
+  append_gzip_member(pdb, pdb_line("N", ' ', "LIG", 201, 400, 1, "N") + "END\n");
+  EXPECT_EQ(read_structure(pdb).atoms.size(), 201u);
+  lines =
+      "data_TEST\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.label_atom_id\n_atom_site.label_alt_id\n"
+      "_atom_site.label_comp_id\n_atom_site.label_asym_id\n_atom_site.label_seq_id\n_atom_site.Cartn_x\n"
+      "_atom_site.Cartn_y\n_atom_site.Cartn_z\n_atom_site.occupancy\n_atom_site.B_iso_or_equiv\n"
+      "_atom_site.auth_asym_id\n_atom_site.auth_seq_id\n";
+  for (int i = 0; i < 200; ++i) {
+    const std::string number = std::to_string(i);
+    lines += number + " C C . LIG A . " + number + ".7 0 0 1 20 A " + number + "\n";
+  }
+  append_gzip_member(cif, lines);
+  append_gzip_member(cif, "201 N N . LIG A . 400 0 0 1 20 A 201\n");
+  EXPECT_EQ(read_structure(cif).atoms.size(), 201u);
+  std::filesystem::resize_file(pdb, std::filesystem::file_size(pdb) - 12);
+  try {
+    read_structure(pdb);
+    FAIL() << "accepted";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("ends within the compressed data"), std::string::npos) << e.what();
+  }
 }
 
 TEST(Density, OfAlternativesTheOneOfTheHighestOccupancyCounts) {
