@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "evaluation/score.hpp"
 
 namespace cryored {
@@ -109,10 +110,10 @@ std::string score_json(const RefinementScore& score) {
   if (score.raw) final["raw_to_truth"] = to_json(*score.raw);
   if (score.denoised) final["denoised_to_truth"] = to_json(*score.denoised);
   if (score.angles_found) final["angles_found_to_truth"] = to_json(*score.angles_found);
-  return json.dump(1) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
-std::string score_json(const MapScore& score) { return to_json(score).dump(); }
+std::string score_json(const MapScore& score) { return json_text(to_json(score)); }
 
 RefinementScore parse_score_json(const std::string& text, const std::string& path) {
   RefinementScore score;

@@ -216,6 +216,14 @@ TEST(ScoreJson, RoundTripsWithInfinitiesAndMissingNotes) {
   EXPECT_THROW(parse_score_json(other, "x"), InputError);
 }
 
+TEST(ScoreJson, PathsNeedNotBeUtf8) {
+  RefinementScore score = example_score();
+  score.final_maps[0] = "/data/\xff/a.mrc";
+  const RefinementScore back = parse_score_json(score_json(score), "score.json");
+  EXPECT_EQ(back.final_maps[0], "/data/\xef\xbf\xbd/a.mrc");
+  EXPECT_EQ(back.final_map.fsc, score.final_map.fsc);
+}
+
 TEST(OtherHand, HasTheSameProjections) {
   constexpr std::size_t box = 32;
   Truth truth = truth_of(rough_ball(box, 2, 16, {6, -4, 10}), 2);
