@@ -177,7 +177,8 @@ std::string truth_path(const std::string& folder, const std::string& structure, 
       .string();
 }
 
-std::vector<CellRecord> read_records(const std::string& folder) {
+std::vector<CellRecord> read_records(const std::string& folder,
+                                     const std::function<void(const std::string& path, const Error&)>& damaged) {
   std::vector<CellRecord> records;
   if (!fs::exists(folder)) return records;
   std::vector<fs::path> paths;
@@ -186,7 +187,14 @@ std::vector<CellRecord> read_records(const std::string& folder) {
         !entry.path().filename().string().starts_with("."))
       paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
-  for (const fs::path& path : paths) records.push_back(parse_record(read_text(path.string()), path.string()));
+  for (const fs::path& path : paths) {
+    try {
+      records.push_back(parse_record(read_text(path.string()), path.string()));
+    } catch (const Error& e) {
+      if (!damaged) throw;
+      damaged(path.string(), e);
+    }
+  }
   return records;
 }
 

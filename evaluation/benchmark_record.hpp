@@ -2,10 +2,12 @@
 // What is kept of a finished cell: one small JSON file, and the final map beside it. Tables and page are made from
 // these alone, so they can be made anew without a refinement.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/base/error.hpp"
 #include "evaluation/benchmark.hpp"
 #include "evaluation/score.hpp"
 
@@ -80,8 +82,10 @@ bool rescore(CellRecord& record, const std::string& truth, double padding);
 /// <folder>/truth/<structure>_box48_2.5A.mrc.gz: one for all data sets of that size.
 std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options);
 
-/// All records below a folder, sorted by path; none when the folder is missing. Throws InputError for a damaged one.
-std::vector<CellRecord> read_records(const std::string& folder);
+/// All records below a folder, sorted by path; none when the folder is missing. What is wrong with one that cannot be
+/// read goes to `damaged`, which leaves it out; without `damaged` it is thrown, InputError or SystemError.
+std::vector<CellRecord> read_records(const std::string& folder,
+                                     const std::function<void(const std::string& path, const Error&)>& damaged = {});
 std::optional<CellRecord> read_record(const std::string& folder, const std::string& data_set, const std::string& mode,
                                       const std::string& weights_key);
 

@@ -199,7 +199,7 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
       return s;
     }
     has_plain = after_plain && plain_record(cell, setup);
-  } catch (const InputError& e) {
+  } catch (const Error& e) {
     s.state = CellState::refused;
     s.fault = e.what();
     return s;

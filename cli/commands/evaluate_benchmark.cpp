@@ -88,8 +88,23 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<BenchmarkCel
   return setup;
 }
 
+/// Records for guesses of time, which do without damaged ones: each is warned of once. A cell whose own record is
+/// damaged is refused by standing().
+class KnownTimes {
+ public:
+  std::vector<CellRecord> read(const std::string& results) {
+    return read_records(results, [&](const std::string& path, const Error& e) {
+      if (warned_.insert(path).second)
+        std::cerr << "cryored: warning: left out of the guesses of time: " << e.what() << "\n";
+    });
+  }
+
+ private:
+  std::set<std::string> warned_;
+};
+
 void list(const std::vector<BenchmarkCell>& cells, const BenchmarkSetup& setup) {
-  const std::vector<CellRecord> records = read_records(setup.results);
+  const std::vector<CellRecord> records = KnownTimes().read(setup.results);
   std::map<std::string, int> count;
   double left = 0;
   std::size_t wide = 0;
@@ -186,11 +201,12 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
                         "the program cryored-reconstruct", "build it, or name it"});
   watch_signals();
   ProgressLine line;
+  KnownTimes times;
   std::size_t number = 0;
   int failed = 0, not_run = 0;
   for (const BenchmarkCell& cell : cells) {
     const std::string stage = fmt::format("[{}/{}] {}", ++number, cells.size(), cell.name());
-    const std::vector<CellRecord> records = read_records(setup.results);
+    const std::vector<CellRecord> records = times.read(setup.results);
     const CellStanding before = standing(cell, setup, records);
     if (before.state == CellState::done) continue;
     if (before.state == CellState::refused) {

@@ -134,6 +134,18 @@ TEST(BenchmarkCommand, TellsWhatItCannotRunOrReuse) {
   EXPECT_NE(tried.err.find("4LW4_box48_n2000_snr0.2/plain: needs its structure"), std::string::npos) << tried.err;
   EXPECT_NE(tried.err.find("1 cells failed"), std::string::npos) << tried.err;
 
+  // A damaged record is its own cell's fault.
+  std::ofstream(results / data_set / "plain.json") << R"({"schema": "cryored-benchmark-cell")";
+  const Outcome damaged = benchmark(known / "benchmark.json", {"--cells", both, "--list"});
+  EXPECT_EQ(damaged.code, 1);
+  EXPECT_NE(damaged.out.find("1 refused"), std::string::npos) << damaged.out;
+  EXPECT_NE(damaged.err.find("warning: left out"), std::string::npos) << damaged.err;
+  const Outcome beside = benchmark(known / "benchmark.json", {"--cells", both});
+  EXPECT_NE(beside.err.find("4LW4_box48_n2000_snr0.2/plain: needs its structure"), std::string::npos) << beside.err;
+  EXPECT_EQ(beside.err.find("warning: left out"), beside.err.rfind("warning: left out")) << "once";
+  const Outcome elsewhere = benchmark(known / "benchmark.json", {"--cells", "4LW4_box48_n2000_snr0.2/plain", "--list"});
+  EXPECT_EQ(elsewhere.code, 0) << elsewhere.err;
+
   std::vector<std::string> two;
   for (const char* folder : {"a", "b"}) {
     fs::create_directories(fs::path(scratch.path()) / folder);
