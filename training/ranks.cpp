@@ -83,7 +83,6 @@ TorchrunVariables torchrun_variables() {
   v.local_rank = variable("LOCAL_RANK", -1);
   v.local_size = variable("LOCAL_WORLD_SIZE", 0);
   v.port = variable("MASTER_PORT", 0);
-  v.attempt = variable("TORCHELASTIC_RESTART_COUNT", 0);
   const char* host = std::getenv("MASTER_ADDR");
   v.host = host ? host : "";
   const char* agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");

@@ -57,7 +57,6 @@ struct TorchrunVariables {
   int port = 0, rank = 0, size = 1;
   int local_rank = -1, local_size = 0;  ///< below 0, 0: not given, the ranks find out
   bool agent_serves = false;            ///< the launcher runs the store, which then outlives the ranks
-  int attempt = 0;                      ///< how often the launcher has started the ranks anew
 };
 /// Throws UsageError when one is missing.
 TorchrunVariables torchrun_variables();

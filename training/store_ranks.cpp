@@ -38,15 +38,15 @@ std::string this_machine() {
 /// "beat/3" and the like.
 std::string key(const std::string& name, int rank) { return name + "/" + std::to_string(rank); }
 
-/// A connection. Its keys are those of one attempt: torchrun's store keeps what ranks that failed have left.
+constexpr auto kStartPatience = std::chrono::minutes(5);
+
 Store connect(const TorchrunVariables& a, bool serve) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(a.port);
   options.isServer = serve;
   options.waitWorkers = false;
-  options.timeout = std::chrono::minutes(5);
-  return c10::make_intrusive<c10d::PrefixStore>("cryored/" + std::to_string(a.attempt),
-                                                c10::make_intrusive<c10d::TCPStore>(a.host, options));
+  options.timeout = kStartPatience;
+  return c10::make_intrusive<c10d::PrefixStore>("cryored", c10::make_intrusive<c10d::TCPStore>(a.host, options));
 }
 
 /// Counts up in the store for as long as the rank lives, through a connection of its own: the rank may compute for
@@ -78,10 +78,16 @@ class StoreRanks : public Ranks {
     rank_ = a.rank;
     size_ = a.size;
     guard("start", [&] {
-      store_ = connect(a, a.rank == 0 && !a.agent_serves);
-      heartbeat_.emplace(connect(a, false), rank_, patience_ / 8);
+      const Store all = connect(a, a.rank == 0 && !a.agent_serves);
+      const std::string attempt = first() ? std::to_string(all->add("attempt", 1)) : attempt_of_first(*all);
+      const auto of_attempt = [&](const Store& store) -> Store {
+        return c10::make_intrusive<c10d::PrefixStore>(attempt, store);
+      };
+      store_ = of_attempt(all);
+      heartbeat_.emplace(of_attempt(connect(a, false)), rank_, patience_ / 8);
       const std::string here = this_machine();
       store_->set(key("here", rank_), Bytes(here.begin(), here.end()));
+      if (first()) welcome_others(*all, attempt);
       std::vector<std::string> machines;
       for (int r = 0; r < size_; ++r) {
         const Bytes there = store_->get(key("here", r));
@@ -164,6 +170,33 @@ class StoreRanks : public Ranks {
   }
 
  private:
+  // torchrun's store outlives its ranks and keeps what those that failed have left, so that each attempt has keys of
+  // its own. Which attempt it is only the first rank counts: torchrun's own counts differ between machines. Each other
+  // rank counts its arrivals and waits for the answer to this one, which none but the first rank of this attempt can
+  // give: torchrun ends all ranks before it starts one anew. An arrival of old is answered in vain.
+  std::string attempt_of_first(c10d::Store& all) const {
+    const std::int64_t arrival = all.add(key("arrivals", rank_), 1);
+    const Bytes answer = all.get(welcome(rank_, arrival));
+    return {answer.begin(), answer.end()};
+  }
+  void welcome_others(c10d::Store& all, const std::string& attempt) {
+    const auto end = Clock::now() + kStartPatience;
+    std::map<int, std::int64_t> answered;
+    for (int r = 1; r < size_; ++r)
+      for (; !store_->check({key("here", r)}); std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
+        if (Clock::now() > end)
+          throw SystemError(Problem{"TCPStore", "rank " + std::to_string(r), "did not come", "all ranks running",
+                                    "see its output, MASTER_ADDR and MASTER_PORT; the same command goes on"});
+        for (int other = r; other < size_; ++other)
+          if (const std::int64_t arrival = all.add(key("arrivals", other), 0); arrival != answered[other]) {
+            all.set(welcome(other, arrival), Bytes(attempt.begin(), attempt.end()));
+            answered[other] = arrival;
+          }
+      }
+  }
+  static std::string welcome(int rank, std::int64_t arrival) {
+    return key("welcome", rank) + "/" + std::to_string(arrival);
+  }
   static Bytes bytes(std::span<const float> values) {
     Bytes out(values.size_bytes());
     std::memcpy(out.data(), values.data(), out.size());

@@ -151,17 +151,19 @@ TEST(StoreRanks, StartedAnewMeetInTheStoreThatTheFailedOnesLeft) {
                                    {"TORCHELASTIC_RESTART_COUNT", attempt}});
     return torchrun_variables();
   };
-  const auto attempt = [&](const char* number, const auto& work) {
-    const std::array<TorchrunVariables, 2> v{of_attempt(0, number), of_attempt(1, number)};
+  // Each machine's torchrun counts only the restarts that it has made itself.
+  const auto attempt = [&](const char* here, const char* there, const auto& work) {
+    const std::array<TorchrunVariables, 2> v{of_attempt(0, here), of_attempt(1, there)};
     std::thread second([&] { work(*join_store(v[1], kPatience)); });
     work(*join_store(v[0], kPatience));
     second.join();
   };
-  attempt("0", [](Ranks& ranks) {  // a sum that leaves its keys, then an error
+  attempt("0", "0", [](Ranks& ranks) {  // a sum that leaves its keys, then an error
     std::array<float, 2> values{1, 1};
     ranks.sum(values);
   });
-  attempt("1", [](Ranks& ranks) {
+  agent->add("cryored/arrivals/1", 1);  // an attempt of which the first rank ended before it came
+  attempt("1", "0", [](Ranks& ranks) {
     std::this_thread::sleep_for(ranks.first() ? 0s : kPatience);  // long enough for the first to look after it
     std::array<float, 2> values{10, 20};
     EXPECT_NO_THROW(ranks.sum(values));
