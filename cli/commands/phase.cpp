@@ -94,14 +94,16 @@ class ProgressLine {
   double next_ = 0;
 };
 
-const char* advice(CtfState state) {
+const char* advice(CtfState state, bool optics) {
   switch (state) {
     case CtfState::as_before:
       return "run RELION with --ctf, as for the raw images";
     case CtfState::flipped:
       return "run RELION with --ctf --ctf_phase_flipped";
     default:
-      return "run RELION without --ctf (RELION 5 sees rlnCtfDataAreCtfCorrected by itself)";
+      // RELION looks for the flag in data_optics only.
+      return optics ? "run RELION without --ctf (RELION 5 sees rlnCtfDataAreCtfCorrected by itself)"
+                    : "run RELION without --ctf, RELION 5 too: it would correct the CTF once more";
   }
 }
 
@@ -137,7 +139,7 @@ int run(const Settings& settings) {
   if (result.skipped.size() > 10)
     std::cerr << "cryored: warning: " << result.skipped.size() << " particles skipped in all, see skipped.txt\n";
   std::cout << "cryored: " << result.star << ": " << result.particles << " particles, " << chosen.method->description()
-            << "\ncryored: " << advice(options.ctf) << "\n";
+            << "\ncryored: " << advice(options.ctf, result.optics) << "\n";
   if (settings.text("method") == "pinn")
     std::cout << "cryored: hardly any background is left, of which RELION warns: give it --dont_check_norm\n";
   return 0;

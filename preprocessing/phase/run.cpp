@@ -314,6 +314,7 @@ class PhaseRun {
   }
 
   void publish(const std::vector<PhaseRecord>& records) {
+    result_.optics = set_->optics() != nullptr;
     const auto& groups = set_->groups();
     std::vector<MrcStatistics> statistics(groups.size());
     std::vector<BadParticle> bad = set_->bad();

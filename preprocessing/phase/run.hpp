@@ -38,6 +38,7 @@ struct PhaseRunResult {
   std::string star;      ///< OUTPUT/particles.star
   std::vector<std::string> stacks;
   std::size_t particles = 0, resumed = 0;
+  bool optics = true;                ///< the set has a data_optics table; RELION 3.0 has none
   std::vector<std::string> skipped;  ///< problems, by row
 };
 

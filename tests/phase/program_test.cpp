@@ -52,6 +52,19 @@ TEST_F(PhaseProgram, ServesAsRelionsExternalJob) {
   EXPECT_EQ(nodes.require("output_nodes").text(0, "rlnPipeLineNodeTypeLabel"), "ParticleGroupMetadata.star.relion");
 }
 
+TEST_F(PhaseProgram, SaysWhetherRelionSeesThatTheCtfIsCorrected) {
+  for (const bool relion30 : {false, true}) {
+    TestParticles what{{{32, 3, 40}}};
+    what.relion30 = relion30;
+    write_particles(folder_.path(), what);
+    const Outcome outcome =
+        run(phase({"--i", "in.star", "--o", relion30 ? "30" : "31", "--method", "wiener", "--threads", "1"}));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(found(outcome.out, "run RELION without --ctf")) << outcome.out;
+    EXPECT_EQ(found(outcome.out, "sees rlnCtfDataAreCtfCorrected"), !relion30) << "without data_optics it does not";
+  }
+}
+
 TEST_F(PhaseProgram, BadInputIsNamedAndMarkedAsFailure) {
   write_particles(folder_.path());
   edit_star(folder_ / "in.star", "particles", 6, "rlnImageName", "000021@stack_1.mrcs");
