@@ -62,6 +62,12 @@ Settings reconstruct_settings(const std::string& program, const std::string& opt
   return parse_options(plugin_spec(), words, persistent_options(), around);
 }
 
+bool network_takes_part(const RefineMode& mode, const std::string& program, const std::string& folder) {
+  if (!mode.records) return false;
+  const Settings s = reconstruct_settings(program, mode.external.substr(shell_word(program).size()), folder);
+  return s.text("prior") != "gaussian" && s.optional_number("lambda") != 0.0;
+}
+
 CellWeights weights_in_force(const std::string& program, const std::string& options, const std::string& folder,
                              const std::string& mode, double pixel_size) {
   const BenchmarkWeights weights = weights_by_pixel_size(reconstruct_settings(program, options, folder))(pixel_size);

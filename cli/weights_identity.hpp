@@ -21,6 +21,10 @@ std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& se
 /// of a shell line): weights that neither these nor a variable or config file name are those of its own installation.
 Settings reconstruct_settings(const std::string& program, const std::string& options, const std::string& folder);
 
+/// Whether a network takes part in the maps of a mode that calls `program` there: the options may say otherwise than
+/// the mode's name, as --prior gaussian or --lambda 0 does. Throws UsageError for wrong options.
+bool network_takes_part(const RefineMode& mode, const std::string& program, const std::string& folder);
+
 /// What a refinement of `mode` at `pixel_size` (A) runs with there. Throws as both.
 CellWeights weights_in_force(const std::string& program, const std::string& options, const std::string& folder,
                              const std::string& mode, double pixel_size);

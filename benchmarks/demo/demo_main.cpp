@@ -100,8 +100,11 @@ int run(const std::vector<std::string>& words) {
   for (std::size_t comma; (comma = rest.find(',')) != std::string::npos; rest.erase(0, comma + 1))
     if (comma > 0) names.push_back(rest.substr(0, comma));
   std::vector<RefineMode> modes;
-  for (const std::string& name : names)
-    modes.push_back(refine_mode(name, fs::absolute(program).string(), settings.text("reconstruct-options")));
+  for (const std::string& name : names) {
+    const std::string called = fs::absolute(program).string();
+    modes.push_back(refine_mode(name, called, settings.text("reconstruct-options")));
+    modes.back().denoises = network_takes_part(modes.back(), called, fs::absolute(settings.text("out")).string());
+  }
   if (modes.empty())
     throw UsageError({"--modes", "", "nothing", "plain, default, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)

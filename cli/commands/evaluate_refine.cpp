@@ -47,8 +47,10 @@ int run(const Settings& settings) {
                           "add --weights-mode " + name + "=FILE"});
       words += (words.empty() ? "" : " ") + ("--weights " + shell_word(fs::absolute(own_weights.at(name)).string()));
     }
-    modes.push_back(refine_mode(parts.base, fs::absolute(program).string(), words));
+    const std::string called = fs::absolute(program).string();
+    modes.push_back(refine_mode(parts.base, called, words));
     modes.back().name = name;
+    modes.back().denoises = network_takes_part(modes.back(), called, out.string());
     if (parts.denoises && fs::exists(program))
       weights[name] = weights_in_force(program, words, out.string(), name, pixel_size);
   }

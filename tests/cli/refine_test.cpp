@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "tests/cli/process.hpp"
 
@@ -60,6 +61,21 @@ TEST_F(EvaluateRefine, HandsOverTheOptionsThatCryoredReconstructTakesForItself) 
   EXPECT_NE(misspelt.err.find("did you mean --no-daemon?"), std::string::npos) << misspelt.err;
   const Outcome taken = with("--no-daemon --heartbeat-timeout 30" + weights);
   EXPECT_EQ(taken.code, 0) << taken.err;
+}
+
+TEST_F(EvaluateRefine, TheOptionsDecideWhetherADenoiserTookPart) {
+  for (const char* words : {"--no-daemon --prior gaussian", "--no-daemon --lambda 0"}) {
+    fs::remove_all(scratch / "out");
+    const std::string weights = " --weights " + std::string(CRYORED_TEST_WEIGHTS);
+    const Outcome outcome =
+        refine({"--modes", "default", "--max-iterations", "1", "--reconstruct-options", words + weights});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    std::istringstream row(outcome.out.substr(outcome.out.find("\ndefault ")));
+    std::string label, to_truth, in_mask, denoised;
+    row >> label >> to_truth >> in_mask >> denoised;
+    EXPECT_EQ(denoised, "-") << outcome.out;
+    EXPECT_NE(in_mask, "-") << "judged by its half-maps, which are nobody's own";
+  }
 }
 
 TEST_F(EvaluateRefine, ATimeLimitBeforeTheFirstIterationFailsThatCellAlone) {
