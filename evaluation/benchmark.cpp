@@ -4,7 +4,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -16,6 +15,7 @@
 
 #include "core/base/error.hpp"
 #include "simulation/data_set.hpp"
+#include "simulation/structures.hpp"
 
 namespace cryored {
 namespace {
@@ -177,11 +177,6 @@ Json merged(const Json& all, Fields& group, const char* key) {
   return out;
 }
 
-std::string upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
 /// What makes two cells of one name the same.
 std::string fingerprint(const BenchmarkCell& cell) {
   RelionJob job;
@@ -220,7 +215,7 @@ void read_group(const Json& json, const std::string& place, const std::string& p
     for (const std::string& structure : structures)
       for (const double seed : seeds)
         for (const std::string& mode : modes) {
-          cell.structure = upper(structure);
+          cell.structure = upper_case(structure);
           (by_factor ? cell.particles.factor : cell.particles.snr) = amount;
           cell.particles.seed = static_cast<std::uint64_t>(seed);
           cell.relion.random_seed = static_cast<int>(seed);

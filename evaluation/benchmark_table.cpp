@@ -13,7 +13,6 @@ namespace {
 
 std::string signed_number(double v) { return std::isfinite(v) ? fmt::format("{:+.1f}", v) : "-"; }
 
-std::string in_mask(const MapScore* map) { return map ? format_number(map->resolution_masked, 1) : "-"; }
 std::string in_mask(const std::optional<MapScore>& map) { return in_mask(map ? &*map : nullptr); }
 
 }  // namespace

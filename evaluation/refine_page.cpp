@@ -31,7 +31,6 @@ const MapScore* judged(const LabelledCell& c) {
 }
 
 std::string in_angstrom(const MapScore* map) { return map ? format_number(map->resolution, 1) : "-"; }
-std::string in_mask(const MapScore* map) { return map ? format_number(map->resolution_masked, 1) : "-"; }
 
 /// Of both halves; NaN where neither has it.
 double mean_of_notes(const IterationScore& it, std::optional<double> ReconstructionNote::*field) {
@@ -92,6 +91,8 @@ std::string guard_plot(const LabelledCell& cell) {
 std::string format_number(double value, int decimals) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : std::string("-");
 }
+
+std::string in_mask(const MapScore* map) { return map ? format_number(map->resolution_masked, 1) : "-"; }
 
 ReportTable result_table(const std::vector<LabelledCell>& cells) {
   ReportTable table;

@@ -29,5 +29,7 @@ void add_refinement_sections(ReportPage& page, const DataSet& data, const Truth&
 
 /// "9.3", or "-" for an infinite or missing value.
 std::string format_number(double value, int decimals);
+/// Resolution in the mask in A; "-" for no map.
+std::string in_mask(const MapScore* map);
 
 }  // namespace cryored
