@@ -98,8 +98,9 @@ const MapScore* regularised(const CellRecord& r) {
 std::optional<double> invented(const CellRecord& r) {
   const double beyond = nlohmann::json::parse(r.particles).value("randomise_phases_beyond_A", 0.0);
   if (beyond <= 0) return {};
+  // Shell s begins at s - 0.5: the first one that lies beyond as a whole.
   const auto first =
-      static_cast<std::size_t>(std::floor(static_cast<double>(r.score.box) * r.score.pixel_size / beyond)) + 1;
+      static_cast<std::size_t>(std::ceil(static_cast<double>(r.score.box) * r.score.pixel_size / beyond + 0.5));
   double sum = 0;
   int count = 0;
   for (std::size_t s = first; s < r.score.final_half_fsc.size(); ++s) sum += r.score.final_half_fsc[s], ++count;

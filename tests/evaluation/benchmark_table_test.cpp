@@ -174,6 +174,11 @@ TEST(Summary, RandomPhasesStandApart) {
   ASSERT_TRUE(invented(records[1]));
   EXPECT_DOUBLE_EQ(*invented(records[1]), 0.25);  // shells 13 .. 24
   EXPECT_FALSE(invented(record("A", 0.2, "red", 10, 17)));
+  // Beyond shell 12.6: a part of shell 13, which begins at 12.5, is honest.
+  CellRecord between = record("A", 0.2, "red", 10, 17, 5, 1, R"(,"randomise_phases_beyond_A":9.52)");
+  between.score.final_half_fsc.assign(25, 0.0);
+  between.score.final_half_fsc[13] = 1;
+  EXPECT_DOUBLE_EQ(invented(between).value(), 0);
   EXPECT_EQ(summarise(records, 20).modes.at(0).counting, 0);
 }
 
