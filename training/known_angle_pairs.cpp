@@ -63,9 +63,10 @@ std::vector<TrainingPair> known_angle_pairs(const Structure& structure, const Kn
       halves[half - 1] = reconstruct_with_angles(
           disturbed, (folder.path() / ("half" + std::to_string(half) + ".mrc")).string(), false, half);
     const Map truth = read_mrc(files.truth);
-    const auto curve = fsc(halves[0], halves[1]);
+    auto curve = fsc(halves[0], halves[1]);
     const double crossing = crossing_shell(curve, 0.143);
     const int cut = std::clamp(static_cast<int>(crossing + between(8, 12)), 8, static_cast<int>(o.box / 2));
+    std::fill(curve.begin() + cut, curve.end(), 0.0);  // as RELION writes it
     ReconstructRequest corners;
     corners.box = static_cast<int>(o.box);
     corners.padding = kAnglesPadding;

@@ -317,8 +317,10 @@ std::vector<TrainingPair> make_pairs(const Structure& structure, const PairOptio
                                                                        pixels, variance, options.first_views, rng)
                                                    : maximise(halves[h], references[h], reference_radius, cut, pixels,
                                                               variance, proposals(round), handicap, rng);
-    const auto curve = fsc(found[0].map, found[1].map);
-    // The half-maps as RELION would see them end with shell cut - 1, and so does what they can show.
+    auto curve = fsc(found[0].map, found[1].map);
+    // The half-maps as RELION would see them end with shell cut - 1, and so does what they can show: it writes zeros
+    // beyond.
+    std::fill(curve.begin() + cut, curve.end(), 0.0);
     const double nominal = std::min<double>(crossing_shell(curve, 0.143), cut - 1);
     const auto inside = [&](double s) { return s < cut ? 1.0 : 0.0; };
     for (int h = 0; h < 2; ++h) {

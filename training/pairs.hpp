@@ -33,7 +33,7 @@ struct TrainingPair {
   double nominal_resolution = 0;  ///< A, half-map FSC 0.143, at best that of shell cut - 1
   double median_error = 0;        ///< degrees, most likely candidate against the truth
   double snr = 0;                 ///< per-pixel variance of signal over noise
-  std::vector<float> half_fsc;    ///< shells 0 .. box/2, what RELION would see
+  std::vector<float> half_fsc;    ///< shells 0 .. box/2, as RELION would write it: 0 from the cut on
 };
 
 /// Pairs of one structure for one seed: 2 * rounds of them (deterministic).

@@ -44,6 +44,8 @@ TEST(KnownAnglePairs, ResolutionFallsWithTheAngularErrorAndTheHalvesPromiseWhatI
     const auto power = shell_power(forward(pair.input)), truth = shell_power(forward(pair.target));
     EXPECT_NEAR(power[2] / truth[2], 1, 0.1) << "one grey scale";
     for (auto s = static_cast<std::size_t>(pair.cut) + 1; s < power.size(); ++s) EXPECT_LT(power[s], 1e-6 * power[1]);
+    for (auto s = static_cast<std::size_t>(pair.cut); s < pair.half_fsc.size(); ++s)
+      EXPECT_EQ(pair.half_fsc[s], 0) << "RELION writes zeros beyond the current size";
   }
   EXPECT_NE(fine[0].input.data, fine[1].input.data);
   EXPECT_EQ(fine[0].input.data, known_angle_pairs(structure, small_options(0.5), 3)[0].input.data);

@@ -33,6 +33,8 @@ TEST(Pairs, HalvesAreIndependentAndBandLimited) {
     EXPECT_GT(to_truth[2], 0.8) << "signal at low resolution";
     const auto power = shell_power(forward(p.input));
     for (auto s = static_cast<std::size_t>(p.cut) + 1; s < power.size(); ++s) EXPECT_LT(power[s], 1e-6 * power[1]);
+    for (auto s = static_cast<std::size_t>(p.cut); s < p.half_fsc.size(); ++s)
+      EXPECT_EQ(p.half_fsc[s], 0) << "RELION writes zeros beyond the current size";
     EXPECT_GE(p.nominal_resolution, shell_resolution(p.cut - 1, p.input.nx, p.voxel) - 1e-9);
   }
   EXPECT_NE(pairs[0].input.data[100], pairs[1].input.data[100]);
