@@ -40,6 +40,10 @@ std::optional<Map> truth_of(const CellRecord& r, const std::string& results) {
   const auto particles = nlohmann::json::parse(r.particles);
   size.box = particles.value("box", size.box);
   size.pixel_size = particles.value("pixel_size_A", size.pixel_size);
+  size.b_factor = particles.value("b_factor_A2", size.b_factor);
+  size.factor = particles.value("factor", size.factor);
+  size.pdb2mrc_resolution = particles.value("pdb2mrc_resolution_A", size.pdb2mrc_resolution);
+  size.hydrogens = particles.value("hydrogens", size.hydrogens);
   return map_at(truth_path(results, r.structure, size));
 }
 

@@ -173,8 +173,14 @@ bool rescore(CellRecord& record, const std::string& truth, double padding) {
 }
 
 std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options) {
-  return (fs::path(folder) / "truth" / fmt::format("{}_box{}_{:g}A.mrc.gz", structure, options.box, options.pixel_size))
-      .string();
+  std::string name = fmt::format("{}_box{}_{:g}A", structure, options.box, options.pixel_size);
+  const ParticleOptions usual;
+  if (options.factor > 0)
+    name += fmt::format("_pdb2mrc{:g}A", options.pdb2mrc_resolution);  // which knows no B factor
+  else if (options.b_factor != usual.b_factor)
+    name += fmt::format("_B{:g}", options.b_factor);
+  if (options.hydrogens) name += "_hydrogens";
+  return (fs::path(folder) / "truth" / (name + ".mrc.gz")).string();
 }
 
 std::vector<CellRecord> read_records(const std::string& folder,

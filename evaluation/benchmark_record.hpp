@@ -79,7 +79,8 @@ std::string write_record(const std::string& folder, CellRecord record, const Map
 /// maps of the iterations are gone, so theirs stay left out. False where no map was kept.
 bool rescore(CellRecord& record, const std::string& truth, double padding);
 
-/// <folder>/truth/<structure>_box48_2.5A.mrc.gz: one for all data sets of that size.
+/// <folder>/truth/<structure>_box48_2.5A.mrc.gz: one for all data sets of that size and density. A density that is not
+/// the usual one is in the name: _pdb2mrc3A with a factor, else _B80, then _hydrogens.
 std::string truth_path(const std::string& folder, const std::string& structure, const ParticleOptions& options);
 
 /// All records below a folder, sorted by path; none when the folder is missing. What is wrong with one that cannot be

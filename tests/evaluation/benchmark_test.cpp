@@ -371,6 +371,29 @@ TEST(BenchmarkRecord, OfTheRepositoryAreThoseOfItsBenchmark) {
   EXPECT_GT(compared, 100);
 }
 
+TEST(BenchmarkRecord, DataSetsOfOneDensityShareATruth) {
+  ParticleOptions o;
+  const auto name = [&] { return fs::path(truth_path("r", "4LW4", o)).filename().string(); };
+  EXPECT_EQ(name(), "4LW4_box48_2.5A.mrc.gz");
+  o.snr = 0.4;
+  o.seed = 3;
+  o.count = 10;
+  EXPECT_EQ(name(), "4LW4_box48_2.5A.mrc.gz");
+  o.b_factor = 80;
+  EXPECT_EQ(name(), "4LW4_box48_2.5A_B80.mrc.gz");
+  o.factor = 0.014;
+  EXPECT_EQ(name(), "4LW4_box48_2.5A_pdb2mrc3A.mrc.gz");
+  o.hydrogens = true;
+  EXPECT_EQ(name(), "4LW4_box48_2.5A_pdb2mrc3A_hydrogens.mrc.gz");
+  // Those that are stored.
+  const std::string results = (fs::path(CRYORED_BENCHMARK).parent_path() / "results").string();
+  std::set<std::string> data_sets;
+  for (const CellRecord& record : read_records(results)) data_sets.insert(record.data_set);
+  for (const BenchmarkCell& cell : read_benchmark(CRYORED_BENCHMARK).cells)
+    EXPECT_TRUE(!data_sets.contains(cell.data_set()) || fs::exists(truth_path(results, cell.structure, cell.particles)))
+        << cell.data_set();
+}
+
 TEST(BenchmarkRecord, DamageIsNamed) {
   const TemporaryFolder folder;
   Map map(16, 16, 16);
