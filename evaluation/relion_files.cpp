@@ -122,18 +122,15 @@ std::optional<std::string> denoised_joined_map(const std::string& folder) {
 IterationFacts read_facts(const std::string& model_star, const std::string& sampling_star) {
   const StarFile model = read_star(model_star), sampling = read_star(sampling_star);
   const StarTable& general = model.require("model_general");
-  const StarTable& classes = model.require("model_classes");
   const StarTable& shells = model.require("model_class_1");
   const StarTable& angles = sampling.require("sampling_general");
   IterationFacts facts;
   facts.healpix_order = static_cast<int>(angles.integer(0, "rlnHealpixOrder"));
   facts.current_size = static_cast<int>(general.integer(0, "rlnCurrentImageSize"));
-  facts.original_size = static_cast<int>(general.integer(0, "rlnOriginalImageSize"));
   facts.pixel_size = general.number(0, "rlnPixelSize");
   facts.padding = general.number(0, "rlnPaddingFactor");
   facts.resolution = general.number(0, "rlnCurrentResolution");
   facts.average_pmax = general.number(0, "rlnAveragePmax");
-  facts.accuracy_rotations = classes.number(0, "rlnAccuracyRotations");
   facts.half_fsc.reserve(shells.rows());
   for (std::size_t row = 0; row < shells.rows(); ++row)
     facts.half_fsc.push_back(shells.number(row, "rlnGoldStandardFsc"));

@@ -46,13 +46,11 @@ std::optional<std::string> denoised_joined_map(const std::string& folder);
 struct IterationFacts {
   int healpix_order = 0;
   int current_size = 0;   ///< pixels
-  int original_size = 0;  ///< box, pixels
   double pixel_size = 0;  ///< A
   double padding = 0;     ///< rlnPaddingFactor
   double resolution = 0;  ///< rlnCurrentResolution, A
   double average_pmax = 0;
-  double accuracy_rotations = 0;  ///< RELION's own estimate, degrees
-  std::vector<double> half_fsc;   ///< rlnGoldStandardFsc, shells 0 .. N/2
+  std::vector<double> half_fsc;  ///< rlnGoldStandardFsc, shells 0 .. N/2
 };
 /// Throws InputError naming file, block and label.
 IterationFacts read_facts(const std::string& model_star, const std::string& sampling_star);

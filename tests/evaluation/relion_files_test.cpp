@@ -116,11 +116,9 @@ TEST_F(JobFolder, DenoisedJoinedMapIsTheNewestAndOfNoHalf) {
 
 TEST_F(JobFolder, FactsComeFromTheStarFiles) {
   const std::string model =
-      "\n# version 30001\n\ndata_model_general\n\n_rlnReferenceDimensionality   3\n_rlnOriginalImageSize 4\n"
+      "\n# version 30001\n\ndata_model_general\n\n_rlnReferenceDimensionality   3\n"
       "_rlnCurrentResolution  10.5\n_rlnCurrentImageSize 4\n_rlnPixelSize 2.5\n_rlnPaddingFactor 2\n_rlnAveragePmax "
       "0.75\n\n"
-      "data_model_classes\n\nloop_\n_rlnReferenceImage #1\n_rlnAccuracyRotations #2\nrun_it003_half1_class001.mrc "
-      "4.115\n\n"
       "data_model_class_1\n\nloop_\n_rlnSpectralIndex #1\n_rlnGoldStandardFsc #2\n0 1.0\n1 0.9\n2 0.1\n";
   put("m.star", model);
   put("s.star", "data_sampling_general\n\n_rlnHealpixOrder 3\n");
@@ -128,11 +126,9 @@ TEST_F(JobFolder, FactsComeFromTheStarFiles) {
   const IterationFacts facts = read_facts(m, s);
   EXPECT_EQ(facts.healpix_order, 3);
   EXPECT_EQ(facts.current_size, 4);
-  EXPECT_EQ(facts.original_size, 4);
   EXPECT_DOUBLE_EQ(facts.pixel_size, 2.5);
   EXPECT_DOUBLE_EQ(facts.padding, 2);
   EXPECT_DOUBLE_EQ(facts.resolution, 10.5);
-  EXPECT_DOUBLE_EQ(facts.accuracy_rotations, 4.115);
   EXPECT_EQ(facts.half_fsc, (std::vector<double>{1.0, 0.9, 0.1}));
   put("m.star", model.substr(0, model.find("data_model_class_1")));
   try {
