@@ -56,7 +56,6 @@ void join(Example& e, Example other, Normalisation rule) {
   cut_at(other, cut);
   add(e.input, other.input);
   add(e.target, other.target);
-  e.nominal_resolution = std::max(e.nominal_resolution, other.nominal_resolution);
   for (std::size_t s = 0; s < e.half_fsc.size(); ++s) e.half_fsc[s] = std::min(e.half_fsc[s], other.half_fsc[s]);
   scale(e, rule);
 }
@@ -139,7 +138,7 @@ std::vector<std::string> PairDataset::structures() const {
 Example PairDataset::example(std::size_t i) const {
   const auto [shard, record] = entries_.at(i);
   TrainingPair pair = shards_[shard].read(record);
-  Example e{std::move(pair.input), std::move(pair.target), pair.cut, pair.nominal_resolution, std::move(pair.half_fsc)};
+  Example e{std::move(pair.input), std::move(pair.target), pair.cut, std::move(pair.half_fsc)};
   scale(e, rule_);
   return e;
 }

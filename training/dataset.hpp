@@ -15,7 +15,6 @@ namespace cryored {
 struct Example {
   Map input, target;  ///< divided by the input's scale
   int cut = 0;
-  double nominal_resolution = 0;
   std::vector<float> half_fsc;  ///< shells 0 .. box/2
 };
 
@@ -34,7 +33,6 @@ class PairDataset {
   PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel = 0);
 
   std::size_t pairs() const { return entries_.size(); }
-  std::size_t shards() const { return shards_.size(); }
   std::vector<std::string> structures() const;
   double voxel() const { return voxel_; }  ///< A
   std::vector<std::size_t> boxes() const;  ///< in voxels, ascending

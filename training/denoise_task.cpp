@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 
 #include "core/base/error.hpp"
 #include "models/unet_weights.hpp"
@@ -17,13 +16,6 @@ namespace {
 using torch::Tensor;
 
 constexpr Normalisation kRule = Normalisation::contrast;
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof(text), "%F", std::gmtime(&now));
-  return text;
-}
 
 std::string to_string(DenoiseTarget target) {
   return target == DenoiseTarget::sharp ? "the sharp truth, cut at the same shell"

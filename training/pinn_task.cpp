@@ -3,7 +3,6 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
 #include <limits>
 #include <mutex>
@@ -24,13 +23,6 @@ namespace {
 using torch::Tensor;
 
 PinnImpl& pinn(torch::nn::Module& model) { return dynamic_cast<PinnImpl&>(model); }
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof text, "%F", std::gmtime(&now));
-  return text;
-}
 
 Tensor tensor_of(const Map& map) {
   const auto n = static_cast<std::int64_t>(map.nx);

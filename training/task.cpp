@@ -3,6 +3,8 @@
 #include <ATen/autocast_mode.h>
 #include <torch/types.h>
 
+#include <ctime>
+
 #include "core/base/error.hpp"
 #include "training/denoise_task.hpp"
 #include "training/pinn_task.hpp"
@@ -35,6 +37,13 @@ Tensors stack_examples(const std::vector<Tensors>& examples) {
     batch[t] = torch::stack(parts);
   }
   return batch;
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof text, "%F", std::gmtime(&now));
+  return text;
 }
 
 }  // namespace cryored

@@ -87,4 +87,7 @@ class Autocast {
 /// Stacks examples along a new first dimension.
 Tensors stack_examples(const std::vector<Tensors>& examples);
 
+/// "2026-01-31", UTC: for the weights' metadata.
+std::string today();
+
 }  // namespace cryored

@@ -307,7 +307,7 @@ BallWeights gridding_weights(const HalfBall& ball, const ColumnWeights& weights,
                              GriddingStatistics* statistics) {
   const Grid3 grid(ball, extent);
   const int team = workers(ball);
-  if (statistics) *statistics = {rounds, 0, batch::kernels<float>().name};
+  if (statistics) *statistics = {rounds, 0};
   Weights<float> single;
   single.w = grouped_weights<float>(ball, grid, weights);
   single.n.assign(grid.group_values, 1.0f);

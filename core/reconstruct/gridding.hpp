@@ -27,7 +27,6 @@ namespace cryored {
 
 struct GriddingStatistics {
   int rounds = 0, double_rounds = 0;
-  const char* instruction_set = "";
 };
 
 /// Writes W of `count` neighbouring columns of the ball; column i begins at values + i * stride.

@@ -94,7 +94,6 @@ Map as_reconstructed(const ReconstructRequest& request, Map map) {
 
 DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised, double pixel_size, Denoiser& denoiser,
                      const Symmetry& symmetry) {
-  Stopwatch watch;
   DenoiserPass pass;
   const double voxel = denoiser.voxel_size();
   if (voxel > 0)
@@ -104,7 +103,7 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
   Map input = as_seen(request, unregularised);
   input = window(input, pass.boxes.padded, edge_mean(input));
   input = fourier_resize(input, pass.boxes.resampled);
-  pass.seconds_resampling = watch.lap();
+  Stopwatch watch;
   Map change = denoiser.denoise(input);
   pass.seconds_denoiser = watch.lap();
   check_denoised(change, input, denoiser);
@@ -115,7 +114,6 @@ DenoiserPass denoise(const ReconstructRequest& request, const Map& unregularised
   pass.denoised = window(fourier_resize(change, pass.boxes.padded), unregularised.nx);
   scale_corners(request, pass.denoised, Corners::restore);
   add(pass.denoised, unregularised);
-  pass.seconds_resampling += watch.lap();
   return pass;
 }
 

@@ -31,7 +31,7 @@ FourierWeights weights_with_prior(const ReconstructRequest& request, const Reque
 struct DenoiserPass {
   Map denoised;         ///< f(m) on the grid of m, N^3; equal to m beyond the denoiser's Nyquist frequency
   ResampleBoxes boxes;  ///< box and voxel size (A) at which the denoiser saw the map
-  double seconds_denoiser = 0, seconds_resampling = 0, seconds_symmetry = 0;
+  double seconds_denoiser = 0, seconds_symmetry = 0;
 };
 
 /// Hands the unregularised map m (N^3, pixel_size A) to the denoiser at its own voxel size, averages
