@@ -92,7 +92,8 @@ bool make_phase_stack(const Structure& structure, const PhaseStackOptions& o, co
   density.voxel = o.pixel_size;
   density.b_factor = o.b_factor;
   Map truth = potential_map(structure, density);
-  // To first order 1 - g = 2 sigma CTF V_z, and the image is (1 - g) / c; V_z is a sum of voxels times their edge.
+  // To first order 1 - g = 2 sigma CTF V_z, and the image is (1 - g) / c; V_z is a sum of voxels times their edge. Here
+  // without the hydrogens and the displaced ice of the images, which an FSC hardly minds.
   const double scale = 2 * interaction_parameter(o.ctf.voltage) * o.pixel_size / contrast;
   for (float& v : truth.data) v = static_cast<float>(v * scale);
   write_mrc(at("truth.mrc"), truth, o.pixel_size);

@@ -15,7 +15,9 @@ struct PhaseStackOptions : PhaseOptics {
 };
 
 /// Names as in simulate_particles(): particles.mrcs, particles.star (RELION 3.1, CTF, no poses), particles_truth.star,
-/// truth.mrc, the potential on the images' grey scale: its projections times the CTF are the images to first order.
+/// truth.mrc, the potential on the images' grey scale, in vacuum and without hydrogens. To first order the images are
+/// projections of a potential times the CTF, but of one with hydrogens, less that of the ice it displaces: fine detail
+/// is the truth's, at low resolution the truth is about twice as strong.
 /// `progress` is called with the number of images done; when `cancelled` says so, the stack is given up and false
 /// returned. Throws SystemError.
 bool make_phase_stack(const Structure& structure, const PhaseStackOptions& options, const std::string& folder,
