@@ -404,6 +404,9 @@ TEST(BenchmarkRecord, DamageIsNamed) {
   EXPECT_THROW(read_compressed_map(record.map_path()), InputError);
   std::ofstream(path) << "{}";
   EXPECT_THROW(read_records(folder.path().string()), InputError);
+  std::string named;
+  EXPECT_TRUE(read_records(folder.path().string(), [&](const std::string& at, const Error&) { named = at; }).empty());
+  EXPECT_EQ(named, path);
 }
 
 TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
@@ -427,9 +430,6 @@ TEST(BenchmarkRun, StandingFollowsRecordsWeightsAndLocks) {
   EXPECT_THROW(weights_of(cell, setup), UsageError);
 
   CellRecord record = some_record();
-  std::string named;
-  EXPECT_TRUE(read_records(folder.path().string(), [&](const std::string& at, const Error&) { named = at; }).empty());
-  EXPECT_EQ(named, path);
   record.data_set = cell.data_set();
   record.mode = "plain";
   record.weights.sha256.clear();

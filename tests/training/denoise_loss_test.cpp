@@ -50,7 +50,7 @@ TEST(ShellLoss, IsTheRatioOfSumsOverShells) {
   for (std::size_t i = 0; i < 2; ++i) {
     for (std::size_t s = 0; s < pairs[i].half_fsc.size(); ++s)
       pairs[i].half_fsc[s] = 1.1f - 0.13f * static_cast<float>(s + i);
-    examples[i] = {pairs[i].input, pairs[i].target, pairs[i].cut - static_cast<int>(i), 8, pairs[i].half_fsc};
+    examples[i] = {pairs[i].input, pairs[i].target, pairs[i].cut - static_cast<int>(i), pairs[i].half_fsc};
   }
   for (const auto target : {DenoiseTarget::sharp, DenoiseTarget::fsc, DenoiseTarget::cref}) {
     double map = 0, shells = 0;
@@ -87,7 +87,7 @@ TEST(ShellLoss, IsTheRatioOfSumsOverShells) {
 
 TEST(DenoiseInput, SecondChannelIsTheMapAsTheHalfMapsAgree) {
   const TrainingPair pair = test::blobs(4).front();
-  const Example e{pair.input, pair.target, pair.cut, 8, {1, 1, 0.8f, 0.5f, 0.2f, -0.1f, 0.3f, 0, 0, 0, 0, 0, 0}};
+  const Example e{pair.input, pair.target, pair.cut, {1, 1, 0.8f, 0.5f, 0.2f, -0.1f, 0.3f, 0, 0, 0, 0, 0, 0}};
   EXPECT_EQ(tensors_of(e, 1)[0].size(0), 1);
   const torch::Tensor input = tensors_of(e, 2)[0];
   ASSERT_EQ(input.size(0), 2);
