@@ -8,6 +8,7 @@
 #include "cli/signals.hpp"
 #include "cli/threads.hpp"
 #include "core/base/error.hpp"
+#include "core/base/output_path.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/reconstruct/gpu.hpp"
 
@@ -64,6 +65,8 @@ ReconstructOutcome run_reconstruction(const Settings& settings, const RunPlace& 
   ReconstructRun run(settings, place);
   const ReconstructRequest& request = run.request;
   RedOptions& options = run.intent.options;
+  for (const std::string& output : {request.result, request.result_star})
+    refuse_input_as_output({request.star_path, request.data_real, request.data_imag, request.weight}, output);
   const std::string record_file = record_path(request.result);
   run.thread_count = choose_threads(run);
   const ThreadsHere threads_here(run.thread_count);

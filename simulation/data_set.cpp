@@ -4,11 +4,13 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "simulation/structures.hpp"
@@ -114,13 +116,26 @@ bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
   wanted.update(options_json(data.options));
   const std::string asked = (fs::path(data.folder) / "dataset.json").string();
   const std::string done = (fs::path(data.folder) / "complete").string();
+  fs::create_directories(data.folder);
+  const FolderLock lock((fs::path(data.folder) / ".lock").string(), data.folder, "makes particles in it");
+  constexpr const char* kFiles[] = {"particles.mrcs", "particles.star", "particles_truth.star", "truth.mrc",
+                                    "initial.mrc"};
+  const auto there = [&](const char* name) { return fs::exists(fs::path(data.folder) / name); };
   if (fs::exists(done)) {
     hold_to_options(asked, json_text(wanted));
-    if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
-    return false;
+    if (std::all_of(std::begin(kFiles), std::end(kFiles), there)) {
+      if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
+      return false;
+    }
+    fs::remove(done);  // what somebody has removed is made again
+  } else if (!fs::exists(asked)) {
+    if (const auto* mine = std::find_if(std::begin(kFiles), std::end(kFiles), there); mine != std::end(kFiles))
+      throw InputError(Problem{(fs::path(data.folder) / *mine).string(), "file",
+                               "one that cryored simulate did not make", "a folder that is empty or its own",
+                               "move it away, or name another folder"});
   }
+  write_text_atomically(asked, json_text(wanted, 2) + "\n");  // first: it says whose folder this is
   data.snr = simulate_particles(structure, data.options, data.folder, progress).snr;
-  write_text_atomically(asked, json_text(wanted, 2) + "\n");
   write_text_atomically(done, json_text(Json({{"snr", data.snr}})) + "\n");
   return true;
 }

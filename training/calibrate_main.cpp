@@ -15,6 +15,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
 #include "core/base/json_text.hpp"
+#include "core/base/output_path.hpp"
 #include "core/fourier/fft.hpp"
 #include "models/block_denoiser.hpp"
 #include "models/weights_confidence.hpp"
@@ -174,6 +175,13 @@ int run(const Settings& settings) {
       throw UsageError(Problem{std::string("--") + required, "", "nothing", "a weights file", "give it; see --help"});
   const std::string weights = settings.text("weights");
   const auto places = held_out_pairs(settings.arguments, settings.integer("most"));
+  std::vector<std::string> shards;
+  for (const auto& place : places) shards.push_back(place.shard);
+  refuse_input_as_output(shards, settings.text("out"));
+  if (!settings.text("samples").empty()) {
+    refuse_input_as_output(shards, settings.text("samples"));
+    refuse_input_as_output({weights, settings.text("out")}, settings.text("samples"));
+  }
   DenoiserOptions options;
   options.device = "cpu";
   options.threads = static_cast<int>(settings.integer("threads"));

@@ -26,11 +26,14 @@ void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::n
   archive.write("loss_sum", c10::IValue(state.loss_sum));
   archive.write("counted", c10::IValue(state.counted));
   archive.write("sessions", c10::IValue(json_text(state.sessions)));
-  AtomicFile file(path);
+  // Whole before it is written: LibTorch's writer ends the program when what it calls throws, as on a full disk.
+  std::string all;
   archive.save_to([&](const void* bytes, std::size_t count) {
-    file.write(bytes, count);
+    all.append(static_cast<const char*>(bytes), count);
     return count;
   });
+  AtomicFile file(path);
+  file.write(all.data(), all.size());
   file.commit();
 }
 

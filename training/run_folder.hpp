@@ -1,7 +1,10 @@
 #pragma once
 // The folder of a training run: one process at a time, no remains of killed ones.
 
+#include <optional>
 #include <string>
+
+#include "core/base/folder_lock.hpp"
 
 namespace cryored {
 
@@ -10,12 +13,9 @@ class RunFolder {
   /// Makes and locks the folder, and removes temporary files that a killed run left in it. Throws SystemError when it
   /// cannot be written or another process trains in it.
   explicit RunFolder(const std::string& path);
-  ~RunFolder();
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
 
  private:
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
 };
 
 }  // namespace cryored

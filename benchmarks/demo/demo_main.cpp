@@ -117,9 +117,16 @@ int run(const std::vector<std::string>& words) {
           {needed, "", "not found in PATH", "RELION 3.1 or newer with MPI", "./dev setup, or apt install relion"});
 
   const fs::path out = fs::absolute(settings.text("out"));
-  if (settings.flag("restart"))
-    for (const char* folder : {"particles", "plain", "default", "gaussian", "red", "cw-red", "per-shell"})
-      fs::remove_all(out / folder);
+  read_structure(structure, false);  // before anything is removed for it
+  if (settings.flag("restart")) {
+    // Of a demo's folder the particles have a dataset.json, and only then are the others a demo's.
+    if (fs::exists(out / "particles") && !fs::exists(out / "particles" / "dataset.json"))
+      throw UsageError({(out / "particles").string(), "--restart", "a folder that no demo made", "the folder of a demo",
+                        "name another --out"});
+    if (fs::exists(out / "particles"))
+      for (const char* folder : {"particles", "plain", "default", "gaussian", "red", "cw-red", "per-shell"})
+        fs::remove_all(out / folder);
+  }
   fs::create_directories(out);
   watch_signals();
   ProgressLine line;

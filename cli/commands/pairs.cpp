@@ -181,6 +181,11 @@ int run(const Settings& settings) {
     pairs_made += pairs.size();
   }
   line.finish();
+  if (made + there == 0 && too_large > 0)
+    throw InputError(Problem{settings.text("structures"), "structures",
+                             std::to_string(too_large) + ", all too large for the box",
+                             fmt::format("some within 0.95 x {:g} A", static_cast<double>(options.box) * options.voxel),
+                             "give a larger --box or --voxel"});
   if (settings.flag("json"))
     std::cout << nlohmann::ordered_json({{"shards", made},
                                          {"pairs", pairs_made},

@@ -5,12 +5,14 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/checkpoint.hpp"
 #include "core/base/error.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/base/json_text.hpp"
 #include "core/base/output_path.hpp"
 #include "preprocessing/phase/normalise.hpp"
@@ -40,6 +42,9 @@ class PhaseRun {
     if (error)
       throw SystemError(Problem{options_.output, "output folder", error.message(), "a folder that can be written",
                                 "make it writable, or choose another --o"});
+    // Beside the work folder, which goes away: two runs would write into the same stacks.
+    std::optional<FolderLock> lock;
+    if (leads()) lock.emplace(work_ + ".lock", options_.output, "works in it");
     RankMeeting meeting(options_.place, work_, options_.rank_timeout);
     try {
       if (leads()) {

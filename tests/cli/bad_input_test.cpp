@@ -59,6 +59,15 @@ TEST_F(BadInputTest, MalformedStar) {
   expect_failure(gaussian(), {files.star(), "Remedy: "});
 }
 
+TEST_F(BadInputTest, ResultThatIsAnInput) {
+  const std::string weight = files.file("_weight.mrc");
+  const std::string before = read_file(weight);
+  files.general["rlnExtReconsResult"] = weight;
+  write_file(files.star(), files.star_text());
+  expect_failure(gaussian(), {weight, "the input", "Remedy: "}, 2);
+  EXPECT_EQ(read_file(weight), before);
+}
+
 TEST_F(BadInputTest, MissingTau2Block) {
   files.with_tau2 = false;
   write_file(files.star(), files.star_text());

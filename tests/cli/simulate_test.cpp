@@ -39,11 +39,31 @@ TEST(SimulateCommand, WritesWhatItReportsAndKeepsAFinishedFolder) {
   const Outcome again = run(call);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_FALSE(nlohmann::json::parse(again.out).at(0)["made"].get<bool>());
+  const std::string stack =
+      std::filesystem::path(report["particles"].get<std::string>()).parent_path() / "particles.mrcs";
+  const std::string images = read_file(stack);
+  std::filesystem::remove(stack);
+  EXPECT_TRUE(nlohmann::json::parse(run(call).out).at(0)["made"].get<bool>());
+  EXPECT_EQ(read_file(stack), images);
   Words other = call;
   other[other.size() - 2] = "white";
   const Outcome refused = run(other);
   EXPECT_EQ(refused.code, 1);
   EXPECT_NE(refused.err.find("coloured_noise"), std::string::npos) << refused.err;
+}
+
+TEST(SimulateCommand, FilesThatItDidNotMakeStay) {
+  const ScratchFolder folder;
+  std::filesystem::create_directories(folder / "out/4AKE");
+  write_file(folder / "out/4AKE/particles.mrcs", "mine");
+  const Words call = words({"simulate", kStructure}, {"--out", folder / "out", "--box", "32", "--pixel-size", "4",
+                                                      "--count", "20", "--snr", "0.2"});
+  const Outcome outcome = run(call);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("particles.mrcs"), std::string::npos) << outcome.err;
+  EXPECT_EQ(read_file(folder / "out/4AKE/particles.mrcs"), "mine");
+  std::filesystem::remove(folder / "out/4AKE/particles.mrcs");
+  EXPECT_EQ(run(call).code, 0);
 }
 
 TEST(SimulateCommand, AtomsLeftOutForTheirOccupancyAreCounted) {
@@ -178,6 +198,12 @@ TEST(PairsCommand, GaussianPairsOfAFolder) {
   EXPECT_TRUE(exists(folder / "out/gaussian000/4AKE.pairs"));
   const Outcome again = run(call);
   EXPECT_EQ(nlohmann::json::parse(again.out)["there_already"], 1);
+  Words small = call;
+  *(std::find(small.begin(), small.end(), "--voxel") + 1) = "0.5";
+  *(std::find(small.begin(), small.end(), "--out") + 1) = folder / "none";
+  const Outcome none = run(small);
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(none.err.find("too large for the box"), std::string::npos) << none.err;
   // Shards of other options are not taken for these.
   for (const auto& [option, value, found] : std::initializer_list<std::array<const char*, 3>>{
            {"--box", "36", "32"}, {"--voxel", "3.9", "4 A"}, {"--rounds", "2", "2 pairs"}}) {

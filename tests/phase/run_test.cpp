@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/base/error.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/fourier/fft.hpp"
 #include "core/particles/particle_set.hpp"
 #include "phase_testing.hpp"
@@ -98,6 +99,16 @@ TEST_F(PhaseRunTest, WritesStacksAndStar) {
   EXPECT_FALSE(exists(folder_ / "out/.cryored_phase"));
   const StarFile nodes = read_star(folder_ / "out/RELION_OUTPUT_NODES.star");
   EXPECT_EQ(nodes.require("output_nodes").text(0, "rlnPipeLineNodeName"), result.star);
+}
+
+TEST_F(PhaseRunTest, OneRunAtATimeInAFolder) {
+  std::filesystem::create_directories(folder_ / "out");
+  {
+    const FolderLock other(folder_ / "out/.cryored_phase.lock", folder_ / "out", "works in it");
+    EXPECT_THROW(wiener(options("out")), SystemError);
+    EXPECT_FALSE(exists(folder_ / "out/RELION_JOB_EXIT_FAILURE")) << "the other run's folder";
+  }
+  EXPECT_EQ(wiener(options("out")).particles, 630u);
 }
 
 TEST_F(PhaseRunTest, BackgroundIsNormalised) {

@@ -1,0 +1,23 @@
+#pragma once
+// One program in a folder at a time.
+
+#include <string>
+
+namespace cryored {
+
+/// Held from construction on, until destruction or the end of the process. The file stays. File systems without locks
+/// are not refused; there the user must see to it.
+class FolderLock {
+ public:
+  /// `file` lies in the folder or beside it; `work` says what another one that holds it does ("trains in it").
+  /// Throws SystemError naming `folder`, when another one holds the lock or the file cannot be made.
+  FolderLock(const std::string& file, const std::string& folder, const std::string& work);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
+}  // namespace cryored
