@@ -1,12 +1,6 @@
 #include "evaluation/benchmark_run.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -14,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/base/sha256.hpp"
 #include "core/formats/mrc.hpp"
 #include "evaluation/cell.hpp"
@@ -27,34 +22,6 @@ namespace cryored {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// A lock on a folder, held as long as this lives and by one process at a time; gone with the process.
-class FolderLock {
- public:
-  FolderLock(const fs::path& folder, bool wait) {
-    fs::create_directories(folder);
-    const std::string path = (folder / ".lock").string();
-    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) throw SystemError({path, "", std::strerror(errno), "a folder that can be written", ""});
-    while (flock(fd_, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EINTR) continue;
-      const int error = errno;
-      close(fd_);
-      fd_ = -1;
-      if (error == EWOULDBLOCK) return;
-      throw SystemError({path, "", std::strerror(error), "a file system with locks", "put --out on another one"});
-    }
-  }
-  ~FolderLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  bool held() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 std::string key_of(const BenchmarkCell& cell, const BenchmarkSetup& setup) {
   const auto weights = weights_of(cell, setup);
@@ -108,7 +75,7 @@ DataSet prepared(const BenchmarkCell& cell, const BenchmarkSetup& setup, const s
   data.options = cell.particles;
   const fs::path folder = fs::path(setup.cells) / cell.data_set();
   data.folder = (folder / "particles").string();
-  const FolderLock lock(folder, true);
+  const FolderLock lock(folder.string(), true);
   prepare_data_set(data, simulated);
   return data;
 }
@@ -207,7 +174,7 @@ CellStanding standing(const BenchmarkCell& cell, const BenchmarkSetup& setup, co
   const std::optional<double> guess = time_guess(cell, records);
   if (fs::exists(folder)) s.seconds = parts.refines ? read_timeline(folder.string()).total_seconds : 0;
   if (guess) s.left = std::max(0.1 * *guess, *guess - s.seconds);
-  if (fs::exists(folder / ".lock") && !FolderLock(folder, false).held())
+  if (fs::exists(folder / ".lock") && !FolderLock(folder.string(), false).held())
     s.state = CellState::running;
   else if (!setup.structures.contains(cell.structure))
     s.state = CellState::needs_structure;
@@ -252,7 +219,7 @@ std::optional<CellRecord> run_benchmark_cell(const BenchmarkCell& cell, const St
   const ModeParts parts = mode_parts(cell.mode);
   const std::optional<BenchmarkWeights> weights = weights_of(cell, setup);
   const fs::path folder = cell_folder(cell, setup);
-  const FolderLock lock(folder, false);
+  const FolderLock lock(folder.string(), false);
   if (!lock.held()) return {};
   const DataSet data = prepared(cell, setup, simulated);
   const Truth truth = read_truth(data.folder);

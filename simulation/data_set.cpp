@@ -116,19 +116,22 @@ bool prepare_data_set(DataSet& data, const std::function<void(int)>& progress) {
   wanted.update(options_json(data.options));
   const std::string asked = (fs::path(data.folder) / "dataset.json").string();
   const std::string done = (fs::path(data.folder) / "complete").string();
-  fs::create_directories(data.folder);
-  const FolderLock lock((fs::path(data.folder) / ".lock").string(), data.folder, "makes particles in it");
   constexpr const char* kFiles[] = {"particles.mrcs", "particles.star", "particles_truth.star", "truth.mrc",
                                     "initial.mrc"};
   const auto there = [&](const char* name) { return fs::exists(fs::path(data.folder) / name); };
-  if (fs::exists(done)) {
+  const auto finished = [&] {
+    if (!fs::exists(done)) return false;
     hold_to_options(asked, json_text(wanted));
-    if (std::all_of(std::begin(kFiles), std::end(kFiles), there)) {
-      if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
-      return false;
-    }
-    fs::remove(done);  // what somebody has removed is made again
-  } else if (!fs::exists(asked)) {
+    if (!std::all_of(std::begin(kFiles), std::end(kFiles), there)) return false;
+    if (fs::file_size(done) > 0) data.snr = read_json(done).value("snr", 0.0);
+    return true;
+  };
+  if (finished()) return false;
+  fs::create_directories(data.folder);
+  const FolderLock lock((fs::path(data.folder) / ".lock").string(), data.folder, "makes particles in it");
+  if (finished()) return false;  // by another one, just now
+  fs::remove(done);              // what somebody has removed is made again
+  if (!fs::exists(asked)) {
     if (const auto* mine = std::find_if(std::begin(kFiles), std::end(kFiles), there); mine != std::end(kFiles))
       throw InputError(Problem{(fs::path(data.folder) / *mine).string(), "file",
                                "one that cryored simulate did not make", "a folder that is empty or its own",

@@ -6,23 +6,46 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "core/base/error.hpp"
 
 namespace cryored {
 
 FolderLock::FolderLock(const std::string& file, const std::string& folder, const std::string& work) {
+  open_file(file, folder);
+  take(false);
+  if (!held())
+    throw SystemError(Problem{folder, "folder", "another process " + work, "one at a time",
+                              "wait for it or end it, or name another folder"});
+}
+
+FolderLock::FolderLock(const std::string& folder, bool wait) {
+  std::error_code seen_on_opening;
+  std::filesystem::create_directories(folder, seen_on_opening);
+  open_file((std::filesystem::path(folder) / ".lock").string(), folder);
+  take(wait);
+}
+
+FolderLock::~FolderLock() {
+  if (file_ >= 0) close(file_);
+}
+
+void FolderLock::open_file(const std::string& file, const std::string& folder) {
   file_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (file_ < 0)
     throw SystemError(Problem{folder, "lock", std::strerror(errno), "a folder that can be written",
                               "make it writable, or name another folder"});
-  if (flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    close(file_);
-    throw SystemError(Problem{folder, "folder", "another process " + work, "one at a time",
-                              "wait for it or end it, or name another folder"});
-  }
 }
 
-FolderLock::~FolderLock() { close(file_); }
+void FolderLock::take(bool wait) {
+  while (flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return;  // no locks here
+    close(file_);
+    file_ = -1;
+    return;
+  }
+}
 
 }  // namespace cryored

@@ -14,6 +14,7 @@
 
 #include "core/base/atomic_file.hpp"
 #include "core/base/atomic_stream.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/base/sha256.hpp"
 #include "formats_testing.hpp"
 
@@ -332,6 +333,21 @@ TEST(Sha256, MissingFileAndFolder) {
   const TempFolder folder;
   expect_parts(message_of<InputError>([&] { sha256_file(folder / "absent"); }), {folder / "absent", "No such file"});
   expect_parts(message_of<SystemError>([&] { sha256_file(folder.path()); }), {folder.path(), "Is a directory"});
+}
+
+TEST(FolderLock, OneAtATime) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "lock", in = folder / "made";
+  {
+    const FolderLock first(file, folder.path().string(), "works in it");
+    EXPECT_THROW(FolderLock(file, folder.path().string(), "works in it"), SystemError);
+    const FolderLock of_folder(in, false);
+    EXPECT_TRUE(of_folder.held());
+    EXPECT_FALSE(FolderLock(in, false).held());
+  }
+  EXPECT_TRUE(FolderLock(in, true).held());
+  EXPECT_NO_THROW(FolderLock(file, folder.path().string(), "works in it"));
+  EXPECT_THROW(FolderLock(folder / "nowhere/lock", folder / "nowhere", "works in it"), SystemError);
 }
 
 }  // namespace
