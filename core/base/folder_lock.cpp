@@ -24,7 +24,11 @@ FolderLock::FolderLock(const std::string& folder, bool wait) {
   std::error_code seen_on_opening;
   std::filesystem::create_directories(folder, seen_on_opening);
   open_file((std::filesystem::path(folder) / ".lock").string(), folder);
-  take(wait);
+  if (const int error = take(wait); error != 0) {
+    close(file_);
+    throw SystemError(
+        Problem{folder, "lock", std::strerror(error), "a file system with locks", "put the folder on another one"});
+  }
 }
 
 FolderLock::~FolderLock() {
@@ -38,14 +42,14 @@ void FolderLock::open_file(const std::string& file, const std::string& folder) {
                               "make it writable, or name another folder"});
 }
 
-void FolderLock::take(bool wait) {
-  while (flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    if (errno != EWOULDBLOCK) return;  // no locks here
-    close(file_);
-    file_ = -1;
-    return;
-  }
+int FolderLock::take(bool wait) {
+  int error = 0;
+  do error = flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  while (error == EINTR);
+  if (error != EWOULDBLOCK) return error;
+  close(file_);
+  file_ = -1;
+  return 0;
 }
 
 }  // namespace cryored

@@ -2,7 +2,7 @@
 """Which held-out structures resemble structures that train: the largest share of a held-out structure's protein 5-mers
 (of residues in the file) that one training structure holds, for each held-out one. One in ten is held out, by name.
 
-    scripts/dev/shared_sequences.py STRUCTURES... [--held-out FOLDER] [--above 0.4]
+    scripts/dev/shared_sequences.py STRUCTURES [--held-out FOLDER] [--above 0.4]
 """
 import argparse
 import gzip
