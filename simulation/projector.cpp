@@ -60,10 +60,9 @@ struct Places {
   int row[kBlock], column[kBlock];           ///< an offset itself would not fit into an int from box 646 on
   float fx[kBlock], fy[kBlock], fz[kBlock];  ///< between two coefficients
   float sign[kBlock];                        ///< -1: the conjugate
+  const std::uint16_t* first[kBlock];        ///< of the eight coefficients about it
 };
 
-// The cube is larger than the caches: where a block of pixels lies is computed first, so that the loads do not wait for
-// one another.
 CRYORED_CLONES("default", "avx2")
 void find_places(const SliceAxes& a, const float* kx, const float* ky, std::size_t count, float centre, int side,
                  Places& out) {
@@ -82,15 +81,21 @@ void find_places(const SliceAxes& a, const float* kx, const float* ky, std::size
   }
 }
 
-const std::uint16_t* first_of(const Cube& cube, const Places& at, std::size_t i) {
-  return cube.values + static_cast<std::size_t>(at.row[i]) * cube.row + at.column[i];
+/// The cube is larger than the caches: what a block of pixels needs is on its way while the one before is worked on.
+void fetch(const Cube& cube, std::size_t count, Places& at) {
+  for (std::size_t i = 0; i < count; ++i) {
+    at.first[i] = cube.values + static_cast<std::size_t>(at.row[i]) * cube.row + at.column[i];
+    for (const std::size_t step : {std::size_t{0}, cube.row, cube.plane, cube.plane + cube.row})
+      __builtin_prefetch(at.first[i] + step, 0,
+                         2);  // the second-level cache: all of a block is more than the first holds
+  }
 }
 
 void interpolate_generic(const Cube& cube, const Places& at, std::size_t count, std::complex<float>* out) {
   for (std::size_t i = 0; i < count; ++i) {
     // Two neighbouring coefficients at once, as four numbers.
     constexpr std::size_t kPair = 4;
-    const std::uint16_t* first = first_of(cube, at, i);
+    const std::uint16_t* first = at.first[i];
     std::uint16_t halves[4 * kPair];
     float c[4 * kPair], v[kPair];
     std::size_t next = 0;
@@ -115,7 +120,7 @@ __attribute__((target("avx2,f16c"))) void interpolate_avx2(const Cube& cube, con
   };
   const __m128 unit = _mm_set1_ps(cube.unit);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint16_t* p = first_of(cube, at, i);
+    const std::uint16_t* p = at.first[i];
     const __m256 a = _mm256_cvtph_ps(_mm_unpacklo_epi64(pair(p), pair(p + cube.plane))),
                  b = _mm256_cvtph_ps(_mm_unpacklo_epi64(pair(p + cube.row), pair(p + cube.row + cube.plane)));
     const __m256 along_y = _mm256_add_ps(a, _mm256_mul_ps(_mm256_set1_ps(at.fy[i]), _mm256_sub_ps(b, a)));
@@ -227,12 +232,21 @@ void Projector::slice(const SlicePixels& pixels, const Rotation& rotation, std::
   const SliceAxes axes(rotation, padding_);
   const std::size_t row = 2 * static_cast<std::size_t>(width_);
   const Cube cube{cube_.data(), row, row * static_cast<std::size_t>(side_), unit_};
-  Places places;
-  for (std::size_t begin = 0; begin < pixels.size(); begin += kBlock) {
+  Places places[2];
+  const auto find = [&](std::size_t begin, Places& at) {
     const std::size_t count = std::min(kBlock, pixels.size() - begin);
     find_places(axes, pixels.kx.data() + begin, pixels.ky.data() + begin, count, static_cast<float>(centre_),
-                static_cast<int>(side_), places);
-    interpolate(cube, places, count, out + begin);
+                static_cast<int>(side_), at);
+    fetch(cube, count, at);
+    return count;
+  };
+  std::size_t count = find(0, places[0]);
+  for (std::size_t begin = 0, block = 0; count > 0; ++block) {
+    const std::size_t after = begin + count;
+    const std::size_t next = after < pixels.size() ? find(after, places[(block + 1) % 2]) : 0;
+    interpolate(cube, places[block % 2], count, out + begin);
+    begin = after;
+    count = next;
   }
 }
 

@@ -99,7 +99,7 @@ TEST_P(FftSizes, MatchesTheDirectSumOfOneCoefficient) {
 }
 
 TEST(ImageTransform, IsTheTransformOfOneMap) {
-  for (const std::size_t box : {2u, 6u, 32u, 50u, 96u}) {
+  for (const std::size_t box : {2u, 6u, 15u, 32u, 33u, 50u, 96u}) {
     const ImageTransform transform(box);
     const Map image = noise(box, box, 1, static_cast<unsigned>(box));
     HalfTransform half(box / 2 + 1, box, 1);
