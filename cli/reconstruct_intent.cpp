@@ -9,6 +9,12 @@
 namespace cryored {
 namespace {
 
+/// "--symmetry, command line" or "symmetry, cryored.conf:3".
+std::string source_of(const Settings& settings, const std::string& option) {
+  const Source& source = settings.source(option);
+  return (source.level == SourceLevel::command_line ? "--" : "") + option + ", " + source.text;
+}
+
 RedOptions red_options(const Settings& settings) {
   RedOptions options;
   const std::string& prior = settings.text("prior");
@@ -22,7 +28,9 @@ RedOptions red_options(const Settings& settings) {
   std::tie(options.range_low, options.range_high) = settings.range("confidence-range");
   options.fsc_threshold = settings.number("fsc-threshold");
   options.symmetry = settings.text("symmetry");
+  options.symmetry_source = source_of(settings, "symmetry");
   options.pixel_size = settings.optional_number("pixel-size");
+  options.pixel_size_source = source_of(settings, "pixel-size");
   options.denoise_joined = settings.flag("denoise-joined");
   options.gridding.skip_gridding = settings.flag("skip-gridding");
   const std::string& guard = settings.text("guard");

@@ -115,6 +115,26 @@ std::string kept_noise_warning(const ReconstructRun& run) {
          "too much";
 }
 
+/// For RELION's log: pixel size and symmetry that a file or a variable has set unseen, and those that contradict the
+/// job.
+std::string override_text(const ReconstructRun& run) {
+  using JobValue = ReconstructDecision::JobValue;
+  const ReconstructDecision& decision = run.decision;
+  std::string text;
+  const auto add = [&](const char* option, const std::string& value, const std::string& source,
+                       const std::optional<JobValue>& job) {
+    if (!run.settings.has(option)) return;
+    if (!job && run.settings.source(option).level == SourceLevel::command_line) return;
+    text += std::string(job ? "; warning: " : "; ") + value + " (" + source + ")";
+    if (job) text += ", the job says " + job->text + " (" + run.settings.surroundings.shown(job->source) + ")";
+  };
+  add("pixel-size", "pixel size " + number(decision.pixel_size, "%g A"), decision.pixel_size_source,
+      decision.job_pixel_size);
+  if (decision.plan.denoise)
+    add("symmetry", "symmetry " + decision.symmetry.name, decision.symmetry_source, decision.job_symmetry);
+  return text;
+}
+
 Json denoiser_entry(const ReconstructRun& run) {
   const ReconstructDecision& decision = run.decision;
   Json entry{{"ran", run.report.denoiser_ran},
@@ -213,7 +233,7 @@ std::string log_line(const ReconstructRun& run) {
   std::string line = "cryored: " + map_name(run.request) + ": ";
   if (!run.report.denoiser_ran)
     return line + "denoiser did not run (" + reason(run) + "), Gaussian prior on " + run.device + ", " + resolution +
-           ", " + total + cleanup_text(run);
+           ", " + total + override_text(run) + cleanup_text(run);
   line += "denoiser ran on " + run.device + ", " + prior_text(run) + ", " + lambda_text(run) + ", " + resolution +
           ", " + total + " (denoiser " + number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") +
           ")";
@@ -221,7 +241,7 @@ std::string log_line(const ReconstructRun& run) {
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
   if (run.decision.symmetry_unknown)
     line += "; no file of the job names its symmetry, so that the denoiser's output was not averaged (--symmetry)";
-  return line + kept_noise_warning(run) + guard_warning(run) + cleanup_text(run);
+  return line + override_text(run) + kept_noise_warning(run) + guard_warning(run) + cleanup_text(run);
 }
 
 }  // namespace cryored

@@ -103,12 +103,7 @@ Confidence choose_lambda(const ReconstructRequest& request, const RedOptions& op
   return confidence;
 }
 
-void choose_symmetry(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision) {
-  if (!options.symmetry.empty()) {
-    decision.symmetry = parse_symmetry(options.symmetry);
-    decision.symmetry_source = "--symmetry";
-    return;
-  }
+void find_job_symmetry(const ReconstructRequest& request, ReconstructDecision& decision) {
   if (request.is_body) {  // RELION reconstructs bodies without symmetry
     decision.symmetry_source = "a body has none";
     return;
@@ -121,6 +116,53 @@ void choose_symmetry(const ReconstructRequest& request, const RedOptions& option
     decision.symmetry.helix = helix;
     decision.symmetry.name += ",twist=" + short_number(helix->twist) + ",rise=" + short_number(helix->rise);
     decision.symmetry_source = "the job's files";
+  }
+}
+
+bool same_symmetry(const Symmetry& a, const Symmetry& b) {
+  // A helix is refined from iteration to iteration.
+  constexpr double near = 0.01;
+  if (a.rotations != b.rotations || a.helix.has_value() != b.helix.has_value()) return false;
+  return !a.helix ||
+         (std::abs(a.helix->twist - b.helix->twist) <= near && std::abs(a.helix->rise - b.helix->rise) <= near);
+}
+
+void choose_symmetry(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision) {
+  if (options.symmetry.empty()) return find_job_symmetry(request, decision);
+  decision.symmetry = parse_symmetry(options.symmetry);
+  decision.symmetry_source = options.symmetry_source;
+  try {
+    ReconstructDecision own;
+    find_job_symmetry(request, own);
+    if (!own.symmetry_unknown && !same_symmetry(own.symmetry, decision.symmetry))
+      decision.job_symmetry = {own.symmetry.name, own.symmetry_source};
+  } catch (const Error&) {
+    // A group that is not known here is why the option was given.
+  }
+}
+
+void choose_pixel_size(const ReconstructRequest& request, const RedOptions& options, ReconstructDecision& decision) {
+  if (!options.pixel_size) {
+    try {
+      decision.pixel_size = find_pixel_size(request, &decision.pixel_size_source);
+    } catch (const InputError&) {
+      // The Gaussian path needs none; the map's header then leaves it open.
+      if (decision.plan.denoise && options.lambda.value_or(1) > 0) throw;
+      decision.pixel_size_source = "not found";
+    }
+    return;
+  }
+  if (!(*options.pixel_size > 0) || !std::isfinite(*options.pixel_size))
+    throw UsageError(
+        Problem{options.pixel_size_source, "", short_number(*options.pixel_size), "a positive number of A", ""});
+  decision.pixel_size = *options.pixel_size;
+  decision.pixel_size_source = options.pixel_size_source;
+  try {
+    std::string source;
+    const double own = find_pixel_size(request, &source);
+    if (std::abs(own - decision.pixel_size) > 1e-3 * own) decision.job_pixel_size = {short_number(own) + " A", source};
+  } catch (const Error&) {
+    // The job states none, which is why the option was given.
   }
 }
 
@@ -245,20 +287,7 @@ ReconstructDecision decide(const ReconstructRequest& request, const RedOptions& 
   check_options(options);
   ReconstructDecision decision;
   decision.plan = plan_for(request, options);
-  if (options.pixel_size) {
-    if (!(*options.pixel_size > 0) || !std::isfinite(*options.pixel_size))
-      throw UsageError(Problem{"--pixel-size", "", short_number(*options.pixel_size), "a positive number of A", ""});
-    decision.pixel_size = *options.pixel_size;
-    decision.pixel_size_source = "--pixel-size";
-  } else {
-    try {
-      decision.pixel_size = find_pixel_size(request, &decision.pixel_size_source);
-    } catch (const InputError&) {
-      // The Gaussian path needs none; the map's header then leaves it open.
-      if (decision.plan.denoise && options.lambda.value_or(1) > 0) throw;
-      decision.pixel_size_source = "not found";
-    }
-  }
+  choose_pixel_size(request, options, decision);
   if (decision.pixel_size > 0)
     decision.resolution =
         resolution_figures(request.fsc, cut_shell(request), request.box, decision.pixel_size, options.fsc_threshold);

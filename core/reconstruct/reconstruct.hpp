@@ -30,7 +30,9 @@ struct RedOptions {
   std::optional<ConfidenceTable> per_shell;
   std::string symmetry;              ///< as parse_symmetry(); empty: from the job's files
   std::optional<double> pixel_size;  ///< A; else find_pixel_size()
-  bool denoise_joined = false;       ///< make the denoised map the result of the final joined one, too
+  /// Where these two were given, for records and messages.
+  std::string symmetry_source = "--symmetry", pixel_size_source = "--pixel-size";
+  bool denoise_joined = false;  ///< make the denoised map the result of the final joined one, too
   ReconstructOptions gridding;
   GuardOptions guard;
 };
@@ -63,6 +65,11 @@ struct ReconstructDecision {
   Symmetry symmetry;
   std::string symmetry_source;
   bool symmetry_unknown = false;  ///< taken for C1 since no file of the job names one
+  struct JobValue {
+    std::string text, source;  ///< "1.05 A"
+  };
+  /// What the job itself says where the options say something else.
+  std::optional<JobValue> job_pixel_size, job_symmetry;
   bool needs_denoiser = false;
   std::string why_not;  ///< when no denoiser is needed
 };

@@ -238,6 +238,40 @@ TEST_F(RunTest, OptionsFromEveryPlaceReachTheRun) {
   EXPECT_EQ(json["options"]["weights"]["source"], "environment variable CRYORED_WEIGHTS");
 }
 
+TEST_F(RunTest, TellsWherePixelSizeAndSymmetryWereSetAndWhatTheJobSays) {
+  files.write();  // with 3 A
+  write_file(scratch / "run_it003_sampling.star", "data_sampling_general\n_rlnSymmetryGroup D2\n");
+  write_file(scratch / "cryored.conf", "pixel-size = 2\nsymmetry = c2\n");
+  const std::vector<std::string> red{"--weights", identity};
+  const std::string log = reconstruct(red).out;
+  EXPECT_NE(log.find("; warning: pixel size 2 A (pixel-size, cryored.conf:1), the job says 3 A (" + files.star()),
+            std::string::npos)
+      << log;
+  EXPECT_NE(log.find("; warning: symmetry C2 (symmetry, cryored.conf:2), the job says D2 (the job's files)"),
+            std::string::npos)
+      << log;
+  EXPECT_EQ(record()["pixel_size"]["source"], "pixel-size, cryored.conf:1");
+  EXPECT_EQ(record()["denoiser"]["symmetry_from"], "symmetry, cryored.conf:2");
+
+  write_file(scratch / "cryored.conf", "pixel-size = 3.0\n");
+  const std::string agreeing = reconstruct(red).out;
+  EXPECT_NE(agreeing.find("; pixel size 3 A (pixel-size, cryored.conf:1)"), std::string::npos) << agreeing;
+  EXPECT_EQ(agreeing.find("warning: pixel size"), std::string::npos) << agreeing;
+
+  const std::string chosen = reconstruct({"--weights", identity, "--pixel-size", "3", "--symmetry", "D3"}).out;
+  EXPECT_EQ(chosen.find("pixel size"), std::string::npos) << chosen;
+  EXPECT_NE(chosen.find("; warning: symmetry D3 (--symmetry, command line), the job says D2"), std::string::npos);
+  EXPECT_EQ(record()["pixel_size"]["source"], "--pixel-size, command line");
+
+  Invocation invocation = call({"--prior", "gaussian", "--device", "cpu"});
+  std::filesystem::remove(scratch / "cryored.conf");
+  invocation.environment["CRYORED_PIXEL_SIZE"] = "2";
+  const std::string variable = run(invocation).out;
+  EXPECT_NE(variable.find("; warning: pixel size 2 A (pixel-size, environment variable CRYORED_PIXEL_SIZE), the job"),
+            std::string::npos)
+      << variable;
+}
+
 TEST_F(RunTest, JoinedMapIsTheWienerMapWithTheDenoisedOneBeside) {
   files.stem = "run_it012_class001";
   files.write();
