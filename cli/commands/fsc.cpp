@@ -1,6 +1,8 @@
 // cryored fsc: Fourier shell correlation of two maps.
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -12,6 +14,7 @@
 #include "core/base/error.hpp"
 #include "core/base/json_text.hpp"
 #include "core/base/output_path.hpp"
+#include "core/formats/mrc_voxels.hpp"
 #include "core/fourier/shells.hpp"
 #include "core/report/plot.hpp"
 
@@ -26,13 +29,43 @@ void require_same_size(const Map& map, const std::string& path, const Map& first
                            "compare maps of the same box"});
 }
 
-double choose_pixel_size(const Settings& settings, const MrcHeader& a, const MrcHeader& b) {
-  const double size = input_pixel_size(settings, a, settings.arguments[0]);
-  if (!settings.has("pixel-size") && b.pixel_size > 0 && std::abs(size - b.pixel_size) > 1e-3 * size)
-    throw InputError(Problem{settings.arguments[1], "header word cella (pixel size)", std::to_string(b.pixel_size),
-                             std::to_string(size) + " as in " + settings.arguments[0],
-                             "give --pixel-size when the maps do lie on the same grid"});
-  return size;
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+void require_same_pixel_size(const Settings& settings, const std::string& path, const MrcHeader& header, double size) {
+  if (settings.has("pixel-size") || !(header.pixel_size > 0) || std::abs(size - header.pixel_size) <= 1e-3 * size)
+    return;
+  throw InputError(Problem{path, "header word cella (pixel size)", std::to_string(header.pixel_size),
+                           std::to_string(size) + " as in " + settings.arguments[0],
+                           "give --pixel-size when the maps do lie on the same grid"});
+}
+
+Map read_input(const std::string& path, MrcHeader& header) {
+  Map map = read_finite_map(path, header, true);
+  require_cubic_voxels(path);
+  return map;
+}
+
+/// Transform of a map that has something in it: else every shell of the curve would be 0, as of maps without relation.
+HalfTransform transform_of(const Map& map, const std::string& path, bool masked) {
+  const auto [low, high] = std::minmax_element(map.data.begin(), map.data.end());
+  if (*low == *high)
+    throw InputError(Problem{
+        path, "densities", "the value " + short_number(*low) + " everywhere" + (masked ? " within the mask" : ""),
+        "a map with structure",
+        masked ? "check that the mask covers the particle" : "check the name; if it is the right one, make it again"});
+  HalfTransform transform = forward(map);
+  for (const std::complex<float> value : transform.data)
+    if (!std::isfinite(value.real()) || !std::isfinite(value.imag()))
+      throw InputError(
+          Problem{path, "densities",
+                  "values from " + short_number(*low) + " to " + short_number(*high) + ", whose sums overflow",
+                  "values whose Fourier transform is finite in 32-bit floats",
+                  "divide the map by a constant, which changes no FSC, or make it again"});
+  return transform;
 }
 
 struct Crossing {
@@ -68,20 +101,24 @@ int run(const Settings& settings) {
   if (settings.has("mask")) inputs.push_back(settings.text("mask"));
   refuse_input_as_output(inputs, settings.text("plot"));
   MrcHeader header_a, header_b, header_mask;
-  Map a = read_finite_map(settings.arguments[0], header_a, true);
-  Map b = read_finite_map(settings.arguments[1], header_b, true);
+  Map a = read_input(settings.arguments[0], header_a);
+  Map b = read_input(settings.arguments[1], header_b);
   require_same_size(b, settings.arguments[1], a, settings.arguments[0]);
-  const double pixel_size = choose_pixel_size(settings, header_a, header_b);
+  const double pixel_size = input_pixel_size(settings, header_a, settings.arguments[0]);
+  require_same_pixel_size(settings, settings.arguments[1], header_b, pixel_size);
   if (settings.has("mask")) {
-    const Map mask = read_finite_map(settings.text("mask"), header_mask, true);
+    const Map mask = read_input(settings.text("mask"), header_mask);
     require_same_size(mask, settings.text("mask"), a, settings.arguments[0]);
+    require_same_pixel_size(settings, settings.text("mask"), header_mask, pixel_size);
     for (std::size_t i = 0; i < a.size(); ++i) {
       a.data[i] *= mask.data[i];
       b.data[i] *= mask.data[i];
     }
   }
   const std::size_t box = a.nx;
-  const std::vector<double> curve = fsc(a, b);
+  const bool masked = settings.has("mask");
+  const std::vector<double> curve =
+      fsc(transform_of(a, settings.arguments[0], masked), transform_of(b, settings.arguments[1], masked));
   if (settings.has("plot")) write_text_atomically(settings.text("plot"), plot(curve, box, pixel_size, settings));
 
   std::vector<Crossing> crossings;

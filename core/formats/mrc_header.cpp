@@ -1,12 +1,16 @@
 // The 1024-byte header of MRC2014 (Cheng et al., J. Struct. Biol. 192 (2015) 146), reading side.
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 
 #include "core/base/error.hpp"
 #include "core/formats/mrc.hpp"
+#include "core/formats/mrc_voxels.hpp"
 
 namespace cryored {
 namespace {
@@ -138,6 +142,27 @@ MrcHeader parse_mrc_header(const unsigned char* bytes, std::uint64_t file_size, 
   // IMOD stamps its files; before MRC2014 its bytes were unsigned, and a flag says which.
   header.unsigned_bytes = header.mode == 0 && raw.integer(kImodStamp) == 1146047817 && (raw.word(kImodFlags) & 1u) == 0;
   return header;
+}
+
+void require_cubic_voxels(const std::string& path) {
+  std::array<unsigned char, 1024> bytes{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), bytes.size()))
+    throw InputError(Problem{path, "MRC header", "cannot be read", "1024 bytes", "check the file, then run again"});
+  const RawHeader raw{bytes.data(), swapped_order(bytes.data())};
+  double edges[3] = {}, shortest = 0, longest = 0;
+  for (int axis = 0; axis < (raw.integer(2) == 1 ? 2 : 3); ++axis) {
+    const double length = raw.real(kCellX + axis), count = raw.integer(kMx + axis);
+    if (!(count > 0) || !std::isfinite(length) || !(length > 0)) continue;
+    edges[axis] = length / count;
+    shortest = shortest > 0 ? std::min(shortest, edges[axis]) : edges[axis];
+    longest = std::max(longest, edges[axis]);
+  }
+  if (longest <= 1.001 * shortest) return;
+  char found[96];
+  std::snprintf(found, sizeof found, "%g x %g x %g A", edges[0], edges[1], edges[2]);
+  reject(path, "cella (words 11-13) divided by mx my mz (words 8-10)", found, "voxels of one edge",
+         "resample the map to cubic voxels, or correct the header where it is wrong");
 }
 
 double required_pixel_size(const MrcHeader& header, const std::string& path) {

@@ -411,6 +411,35 @@ TEST_F(RunTest, FscCommand) {
   EXPECT_NE(sizes.err.find("--pixel-size"), std::string::npos) << sizes.err;
 }
 
+TEST_F(RunTest, FscRefusesMapsThatHaveNone) {
+  std::vector<float> structure(16 * 16 * 16);
+  for (std::size_t i = 0; i < structure.size(); ++i) structure[i] = static_cast<float>(i * 7919 % 101);
+  const auto map = [&](const std::string& name, const std::vector<float>& data, double pixel_size) {
+    write_mrc_file(scratch / name, 16, 16, 16, data, pixel_size);
+  };
+  map("a.mrc", structure, 2);
+  const auto fails = [&](const std::string& other, const std::string& mask, const std::vector<std::string>& parts) {
+    std::vector<std::string> words{cryored(), "fsc", scratch / "a.mrc", scratch / other};
+    if (!mask.empty()) words.insert(words.end(), {"--mask", scratch / mask});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 1) << outcome.out;
+    for (const auto& part : parts) EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  };
+  map("zero.mrc", std::vector<float>(structure.size()), 2);
+  fails("zero.mrc", "", {"zero.mrc", "the value 0 everywhere", "Remedy"});
+  fails("a.mrc", "zero.mrc", {"a.mrc", "within the mask", "Remedy"});
+  std::vector<float> huge = structure;
+  for (float& value : huge) value = 3e38f;
+  huge[5] = -3e38f;
+  map("huge.mrc", huge, 2);
+  fails("huge.mrc", "", {"huge.mrc", "overflow", "Remedy"});
+  map("mask.mrc", std::vector<float>(structure.size(), 1.f), 3);
+  fails("a.mrc", "mask.mrc", {"mask.mrc", "3.0", "2.0", "--pixel-size"});
+  map("long.mrc", structure, 2);
+  patch_header(scratch / "long.mrc", 12, 0x42400000);  // cella.z 48 A
+  fails("long.mrc", "", {"long.mrc", "2 x 2 x 3 A", "voxels of one edge", "Remedy"});
+}
+
 TEST_F(RunTest, NoOutputTakesThePlaceOfAnInput) {
   const std::vector<float> values(16 * 16 * 16, 1.f);
   for (const char* name : {"a.mrc", "b.mrc", "mask.mrc"}) write_mrc_file(scratch / name, 16, 16, 16, values, 2);
