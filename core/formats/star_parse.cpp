@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 
 #include "core/base/error.hpp"
 #include "core/formats/star.hpp"
@@ -148,7 +149,11 @@ class StarParser {
     if (!at_content_end())
       fail("data_", shown(peek_word()) + " after the name of the block", "nothing more on that line",
            "block names hold no spaces");
-    add_table(std::string(word.substr(5)));
+    const std::string_view name = word.substr(5);
+    if (!block_names_.insert(name).second)  // which of the two is meant?
+      fail("data_" + std::string(name), "the block again", "each block once",
+           "remove or rename one; if two files were put together, join their tables");
+    add_table(std::string(name));
     table().comment = std::move(pending_comment_);
     pending_comment_.clear();
     state_ = State::outside;
@@ -156,6 +161,7 @@ class StarParser {
   }
 
   void add_table(std::string name) {
+    labels_.clear();
     StarTable& t = star_.tables.emplace_back();
     t.name = std::move(name);
     t.comment.clear();
@@ -255,6 +261,9 @@ class StarParser {
   void take_label() {
     const std::string_view word = peek_word();
     if (word.size() == 1) fail("data_" + table().name, "a label without a name", "_name", "");
+    if (!labels_.insert(word).second)
+      fail("data_" + table().name, "the label " + std::string(word) + " again", "each label once",
+           "remove one of the columns, with its values");
     table().labels.emplace_back(word.substr(1));
     at_ += word.size();
   }
@@ -356,6 +365,7 @@ class StarParser {
   State state_ = State::outside;
   std::size_t line_ = 1;
   std::string pending_comment_;
+  std::unordered_set<std::string_view> block_names_, labels_;  // labels: of the table that is being read
   // Of the loop that is being read: complete rows, cells of the open row, where it began.
   std::size_t loop_rows_ = 0, row_cells_ = 0, row_line_ = 0, loop_line_ = 0;
 };
