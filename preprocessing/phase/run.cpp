@@ -115,6 +115,7 @@ class PhaseRun {
 
   // Rank 0: reads the input, looks for what an earlier run left, and makes the unfinished stacks.
   void prepare() {
+    refuse_files_of_others();
     read_particles();
     refuse_stacks_as_output();
     clear_relion_marks(options_.output);
@@ -145,6 +146,42 @@ class PhaseRun {
     inputs.push_back(options_.input);
     for (const std::string& stack : result_.stacks) refuse_input_as_output(inputs, stack);
     refuse_input_as_output(inputs, star_path());
+  }
+
+  std::string skipped_path() const { return (fs::path(options_.output) / "skipped.txt").string(); }
+
+  /// An image that is not of this program's stacks, or why the file is none of its STAR files; else empty.
+  static std::string foreign_image(const std::string& star_path) {
+    try {
+      const StarFile star = read_star(star_path);
+      const StarTable* table = star.find("particles");
+      if (!table) table = &star.tables.front();  // RELION 3.0
+      if (!table->has("rlnImageName") || table->rows() == 0) return "no images";
+      for (std::size_t row = 0; row < table->rows(); ++row) {
+        const std::string image(table->text(row, "rlnImageName"));
+        const std::string stack = fs::path(image.substr(image.find('@') + 1)).filename().string();
+        if (stack.rfind("phases_", 0) != 0 || fs::path(stack).extension() != ".mrcs") return image;
+      }
+    } catch (const InputError& error) {
+      return one_line(error.what());
+    }
+    return "";
+  }
+
+  /// The STAR and the list of an earlier run may be replaced, files of others may not.
+  void refuse_files_of_others() const {
+    const auto refuse = [](const std::string& path, const std::string& found) {
+      throw UsageError(Problem{path, "output", found, "no such file, or that of an earlier cryored phase",
+                               "move it away, or choose another --o"});
+    };
+    const bool star = fs::exists(star_path());
+    if (star) {
+      const std::string foreign = foreign_image(star_path());
+      if (!foreign.empty()) refuse(star_path(), "a file that cryored phase did not write (" + foreign + ")");
+    }
+    // Only beside a STAR is it ours, or where a run was killed while it published.
+    if (!star && fs::exists(skipped_path()) && !fs::exists(work_ + "/" + kPublishing))
+      refuse(skipped_path(), "a file that cryored phase did not write (there is no particles.star beside it)");
   }
 
   bool stack_published(std::size_t g) const {
@@ -337,17 +374,16 @@ class PhaseRun {
       throw InputError(Problem{options_.input, "particles", "none usable", "at least one",
                                "first fault: " + result_.skipped.front()});
     write_text_atomically(work_ + "/" + kPublishing, "");
+    // An earlier run's STAR goes before the first of its stacks is replaced: killed in between, a run of the same
+    // command publishes the rest.
+    for (const std::string& old : {star_path(), skipped_path()}) fs::remove(old);
     for (std::size_t g = 0; g < groups.size(); ++g)
       if (!stack_published(g))
         SharedStack(result_.stacks[g], groups[g].box, groups[g].rows.size())
             .publish(groups[g].pixel_size, statistics[g]);
     std::string list;
     for (const std::string& problem : result_.skipped) list += one_line(problem) + "\n";
-    const std::string skipped = (fs::path(options_.output) / "skipped.txt").string();
-    if (!list.empty())
-      write_text_atomically(skipped, list);
-    else
-      fs::remove(skipped);
+    if (!list.empty()) write_text_atomically(skipped_path(), list);
     const StarFile out = phase_star(*set_, star);
     result_.particles = total_ - star.skipped.size();
     result_.star = star_path();

@@ -41,6 +41,22 @@ class Failing : public PhaseMethod {
   int fail_at_, calls_ = 0;
 };
 
+/// A Wiener filter in whose time a folder comes to stand where a stack is to get its name.
+class Blocked : public PhaseMethod {
+ public:
+  explicit Blocked(std::string stack) : stack_(std::move(stack)) {}
+  void retrieve(ParticleImages& images) override {
+    std::filesystem::remove(stack_);
+    std::filesystem::create_directory(stack_);
+    inner_->retrieve(images);
+  }
+  std::string description() const override { return inner_->description(); }
+
+ private:
+  std::unique_ptr<PhaseMethod> inner_ = make_wiener({}, 1);
+  std::string stack_;
+};
+
 class PhaseRunTest : public testing::Test {
  protected:
   PhaseRunTest() {
@@ -268,6 +284,35 @@ TEST_F(PhaseRunTest, InputIsRefusedBeforeAnythingIsWrittenBesideIt) {
   EXPECT_THROW(wiener(o), UsageError);
   EXPECT_FALSE(exists(folder_ / "own/.cryored_phase"));
   EXPECT_FALSE(exists(folder_ / "own/RELION_JOB_EXIT_FAILURE"));
+}
+
+TEST_F(PhaseRunTest, NoStarStandsBesideStacksOfAnotherRun) {
+  run_phase(options("out"), *make_flip(1));
+  wiener(options("whole"));
+  Blocked blocked(folder_ / "out/phases_2.mrcs");
+  EXPECT_THROW(run_phase(options("out"), blocked), SystemError);
+  EXPECT_TRUE(read_file(folder_ / "out/phases_1.mrcs") == read_file(folder_ / "whole/phases_1.mrcs"));
+  EXPECT_FALSE(exists(folder_ / "out/particles.star")) << "it names the images that are gone";
+  std::filesystem::remove(folder_ / "out/phases_2.mrcs");
+  EXPECT_EQ(wiener(options("out")).resumed, 630u);
+  expect_same("whole", "out");
+}
+
+TEST_F(PhaseRunTest, FilesOfOthersAreNotReplaced) {
+  for (const std::string name : {"particles.star", "skipped.txt"}) {
+    const std::string folder = folder_ / ("of_" + name);
+    std::filesystem::create_directory(folder);
+    std::filesystem::copy_file(star_, folder + "/" + name);
+    try {
+      wiener(options("of_" + name));
+      ADD_FAILURE() << name;
+    } catch (const UsageError& error) {
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("move it away"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(read_file(folder + "/" + name), read_file(star_));
+    EXPECT_FALSE(exists(folder + "/phases_1.mrcs"));
+  }
 }
 
 TEST_F(PhaseRunTest, FlippedImagesAreMarkedAndNotTakenAgain) {
