@@ -35,6 +35,7 @@ std::vector<ConfigEntry> read_config(const std::string& path, const Surroundings
   std::vector<ConfigEntry> entries;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
+    if (number == 1 && line.rfind("\xEF\xBB\xBF", 0) == 0) line.erase(0, 3);  // as some editors begin UTF-8
     const std::string text = trim(line);
     if (text.empty() || text[0] == '#') continue;
     const auto equals = text.find('=');

@@ -54,6 +54,14 @@ int start_in_background(const Settings& settings) {
   return daemon::start_in_background(own_path(), words);
 }
 
+/// The log is appended to, and nobody wants that of their data.
+void refuse_data_as_log(const std::string& path) {
+  for (const std::string ending : {".star", ".mrc", ".mrcs"})
+    if (path.ends_with(ending))
+      throw UsageError(Problem{"--log", "", path, "a text file of any other ending than .star, .mrc and .mrcs",
+                               "name the log, e.g. cryored.log"});
+}
+
 int run(const Settings& settings) {
   daemon::check_daemon_name(settings.text("daemon-name"));
   if (settings.flag("stop"))
@@ -63,6 +71,7 @@ int run(const Settings& settings) {
     if (settings.flag(name))
       throw UsageError(Problem{"cryored daemon", std::string("--") + name, "no --stop", "--stop beside it",
                                std::string("write cryored daemon --stop --") + name + ", or leave it out"});
+  if (settings.has("log")) refuse_data_as_log(settings.text("log"));
   if (settings.flag("background")) return start_in_background(settings);
   signal(SIGPIPE, SIG_IGN);
   daemon::StartReport report;

@@ -177,6 +177,8 @@ TEST_F(DoctorTest, EnvChecksItsWords) {
   const std::pair<Words, const char*> wrong[] = {{{"--lamda", "0.5"}, "did you mean --lambda?"},
                                                  {{"--lambda", "1.5"}, "a number from 0 to 1"},
                                                  {{"job.star"}, "(job.star, STAR)"},
+                                                 {{"--symmetry", "Q7"}, "Q7"},
+                                                 {{"--daemon-name", "a b"}, "1 to 32 letters"},
                                                  {{"--help"}, "no map is made"}};
   for (const auto& [given, part] : wrong) {
     Words words{cryored(), "env", "--"};
@@ -187,6 +189,20 @@ TEST_F(DoctorTest, EnvChecksItsWords) {
     EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
   }
   EXPECT_EQ(run(Words{cryored(), "env", "--", "--daemon-name", "mine", "--via-files", "--prior", "red"}).code, 0);
+}
+
+TEST_F(DoctorTest, ConfigChecksSymmetryAndDaemonName) {
+  EXPECT_EQ(run(Words{cryored(), "config", "--symmetry", "Q7"}).code, 2);
+  EXPECT_EQ(run(Words{cryored(), "config", "--daemon-name", "a b"}).code, 2);
+  EXPECT_EQ(run(Words{cryored(), "config", "--symmetry", "d2", "--daemon-name", "mine"}).code, 0);
+}
+
+TEST_F(DoctorTest, DaemonTakesNoDataFileForItsLog) {
+  write_file(scratch / "particles.star", "data_\n");
+  const Outcome outcome = run(Words{cryored(), "daemon", "--watch", "--log", scratch / "particles.star"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_NE(outcome.err.find("particles.star"), std::string::npos) << outcome.err;
+  EXPECT_EQ(read_file(scratch / "particles.star"), "data_\n");
 }
 
 TEST_F(DoctorTest, EnvSurvivesAFolderWithSpaces) {

@@ -115,6 +115,11 @@ TEST_F(OptionsTest, NamedConfigFileReplacesTheOthers) {
   EXPECT_NE(failure({"a.star"}).find(folder_ / "gone.conf"), std::string::npos);
 }
 
+TEST_F(OptionsTest, ConfigFileMayBeginWithAByteOrderMark) {
+  write_file(folder_ / "cryored.conf", "\xEF\xBB\xBFthreads = 8\n");
+  EXPECT_EQ(parse({"a.star"}).integer("threads"), 8);
+}
+
 TEST_F(OptionsTest, WordsBeforeAndAfterTheStarAreAlike) {
   // RELION puts the words of its variable before the STAR.
   EXPECT_EQ(parse({"--lambda", "0.5", "--prior", "red", "a.star"}).arguments, std::vector<std::string>{"a.star"});
