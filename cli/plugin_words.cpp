@@ -3,6 +3,8 @@
 #include "cli/command.hpp"
 #include "cli/plugin_options.hpp"
 #include "core/base/error.hpp"
+#include "core/reconstruct/symmetry.hpp"
+#include "daemon/address.hpp"
 
 namespace cryored {
 
@@ -13,13 +15,20 @@ CommandSpec plugin_spec() {
   return spec;
 }
 
+void check_plugin_values(const Settings& settings) {
+  if (settings.has("symmetry")) parse_symmetry(settings.text("symmetry"));
+  if (settings.has("daemon-name")) daemon::check_daemon_name(settings.text("daemon-name"));
+}
+
 void check_plugin_words(std::vector<std::string> words) {
   CommandSpec spec = plugin_spec();
   for (OptionSpec& option : spec.options) option.persistent = false;  // the words alone are asked about
   words.emplace_back("STAR");                                         // RELION's
-  if (parse_options(spec, words, {}).help)
+  const Settings settings = parse_options(spec, words, {});
+  if (settings.help)
     throw UsageError(Problem{spec.program, "words", "--help", "options of a reconstruction",
                              "leave it out: with it no map is made"});
+  check_plugin_values(settings);
 }
 
 }  // namespace cryored

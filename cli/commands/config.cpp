@@ -9,6 +9,7 @@
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
+#include "cli/plugin_words.hpp"
 #include "core/base/json_text.hpp"
 
 extern char** environ;
@@ -32,6 +33,7 @@ std::vector<std::string> unknown_variables() {
 }
 
 int run(const Settings& settings) {
+  check_plugin_values(settings);
   const auto options = persistent_options();
   const auto files = config_files();
   const auto unknown = unknown_variables();
