@@ -10,7 +10,7 @@ namespace cryored {
 
 /// What the library hands out; both sides are built together, `layout` guards against a mixed installation.
 struct TrainApi {
-  static constexpr int current_layout = 2;
+  static constexpr int current_layout = 3;
   int layout;
   const char* version;  ///< PROJECT_VERSION
   TrainEnd (*train)(const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress);

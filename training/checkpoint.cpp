@@ -25,6 +25,7 @@ void save_checkpoint(const std::string& path, torch::nn::Module& model, torch::n
   archive.write("stale", c10::IValue(state.stale));
   archive.write("loss_sum", c10::IValue(state.loss_sum));
   archive.write("counted", c10::IValue(state.counted));
+  archive.write("options", c10::IValue(json_text(state.options)));
   archive.write("sessions", c10::IValue(json_text(state.sessions)));
   // Whole before it is written: LibTorch's writer ends the program when what it calls throws, as on a full disk.
   std::string all;
@@ -62,6 +63,7 @@ RunState load_checkpoint(const std::string& path, torch::Device device, torch::n
     if (archive.try_read("stale", value)) state.stale = value.toInt();
     if (archive.try_read("loss_sum", value)) state.loss_sum = value.toDouble();
     if (archive.try_read("counted", value)) state.counted = value.toInt();
+    if (archive.try_read("options", value)) state.options = nlohmann::json::parse(value.toStringRef());
     if (archive.try_read("sessions", value)) state.sessions = nlohmann::json::parse(value.toStringRef());
   } catch (const c10::Error& e) {
     throw InputError(Problem{path, "checkpoint", e.what_without_backtrace(), "a checkpoint of the same network",

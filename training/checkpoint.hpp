@@ -21,6 +21,8 @@ struct RunState {
   std::int64_t stale = 0;                             ///< validations since then
   double loss_sum = 0;                                ///< over the steps since the last validation
   std::int64_t counted = 0;                           ///< those steps
+  /// Option that decides the result to its value, "--target" to "sharp"; empty in checkpoints of older programs.
+  nlohmann::json options = nlohmann::json::object();
   nlohmann::json sessions = nlohmann::json::array();  ///< as RunReport::sessions
 };
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
 
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "core/fourier/shells.hpp"
 #include "simulation/structures.hpp"
 
@@ -84,7 +86,8 @@ Map turned(const Map& map, int which, int dx, int dy, int dz) {
   return out;
 }
 
-PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel) : rule_(rule) {
+PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rule, double voxel)
+    : folder_(folder), rule_(rule) {
   std::vector<std::string> files;
   std::vector<std::string> others;
   if (fs::is_directory(folder))
@@ -133,6 +136,22 @@ PairDataset::PairDataset(const std::string& folder, Part part, Normalisation rul
 std::vector<std::string> PairDataset::structures() const {
   const std::set<std::string> unique(ids_.begin(), ids_.end());
   return {unique.begin(), unique.end()};
+}
+
+std::string PairDataset::contents() const {
+  constexpr std::size_t most = 65536;  // numbers of the first pair and the noise of its first planes
+  std::string all;
+  for (const PairShard& shard : shards_) {
+    std::ifstream file(shard.path(), std::ios::binary);
+    std::string begin(most, '\0');
+    file.read(begin.data(), static_cast<std::streamsize>(most));
+    begin.resize(static_cast<std::size_t>(file.gcount()));
+    if (begin.empty())
+      throw InputError(Problem{shard.path(), "", "cannot be read", "a shard of training pairs", "start the run again"});
+    all += fs::path(shard.path()).lexically_relative(folder_).string() + "\t" + std::to_string(shard.size()) + "\t" +
+           std::to_string(shard.box()) + "\t" + sha256_bytes(begin.data(), begin.size()) + "\n";
+  }
+  return all;
 }
 
 Example PairDataset::example(std::size_t i) const {

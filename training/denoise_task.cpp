@@ -24,6 +24,11 @@ std::string to_string(DenoiseTarget target) {
              : "the truth times sqrt(2 FSC / (1 + FSC)) of the half-maps, cut at the same shell";
 }
 
+/// As --target has it.
+const char* word(DenoiseTarget target) {
+  return target == DenoiseTarget::sharp ? "sharp" : target == DenoiseTarget::fsc ? "fsc" : "cref";
+}
+
 const char* to_string(DenoiseLoss loss) {
   return loss == DenoiseLoss::shells ? "shells" : loss == DenoiseLoss::map ? "map" : "both";
 }
@@ -77,6 +82,13 @@ class HalfMapPairs : public ExampleSource {
             {"turned", options.turn},
             {"assemblies", options.assemblies},
             {"task", "unregularised half-map to " + to_string(options.target)}};
+  }
+
+  /// "40 pairs in 10 shards of 2.500000 A, digest ...".
+  static std::string identity(const PairDataset& part) {
+    return data_identity(std::to_string(part.pairs()) + " pairs in " + std::to_string(part.shards()) + " shards of " +
+                             std::to_string(part.voxel()) + " A",
+                         part.contents());
   }
 
   TrainOptions::Denoise options;
@@ -174,6 +186,16 @@ class DenoiseTask : public TrainingTask {
         "Nothing beyond the Nyquist limit of its voxel size is learned.",
         "A denoiser can invent: compare half-maps without it, and see lambda in the record."};
     return d;
+  }
+
+  nlohmann::json decisive_options() const override {
+    const auto& o = source_.options;
+    return {{"--pairs", HalfMapPairs::identity(source_.training)},
+            {"--held-out", HalfMapPairs::identity(source_.held_out)},
+            {"--target", word(o.target)},
+            {"--loss", to_string(o.loss)},
+            {"--turn", o.turn},
+            {"--assemblies", o.assemblies}};
   }
 
  private:

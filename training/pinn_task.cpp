@@ -78,6 +78,18 @@ std::vector<Structure> read_all(const std::vector<std::string>& files, std::size
   return structures;
 }
 
+/// As --loss has it.
+const char* loss_word(PhaseLoss loss) {
+  return loss == PhaseLoss::mse ? "mse" : loss == PhaseLoss::whitened ? "whitened" : "frc";
+}
+
+/// "3 structures, digest ...", of their names and files.
+std::string identity(const std::vector<Structure>& structures) {
+  std::string contents;
+  for (const auto& s : structures) contents += structure_id(s.path) + "\t" + sha256_file(s.path) + "\n";
+  return data_identity(std::to_string(structures.size()) + " structures", contents);
+}
+
 std::vector<std::string> names(const std::vector<Structure>& structures) {
   std::vector<std::string> all;
   for (const auto& s : structures) all.push_back(structure_id(s.path));
@@ -89,10 +101,7 @@ class PhaseImages : public ExampleSource {
   explicit PhaseImages(const TrainOptions::Pinn& o)
       : setting(PhaseSetting::named(o.setting)),
         repeat_(o.repeat),
-        loss_(std::string(o.loss == PhaseLoss::mse        ? "mse"
-                          : o.loss == PhaseLoss::whitened ? "whitened"
-                                                          : "frc") +
-              (o.every_stage ? ", every stage" : "")) {
+        loss_(std::string(loss_word(o.loss)) + (o.every_stage ? ", every stage" : "")) {
     if (o.box > 0) setting.box = static_cast<std::size_t>(o.box);
     if (o.pairs >= 0) setting.pairs = o.pairs;
     if (o.held_out.empty() && std::filesystem::is_regular_file(o.structures))
@@ -262,6 +271,17 @@ class PinnTask : public TrainingTask {
         "images for reconstruction.",
         "Other doses, defoci and pixel sizes than those of the setting were not seen."};
     return d;
+  }
+
+  nlohmann::json decisive_options() const override {
+    return {{"--structures", identity(source_.training)},
+            {"--held-out", identity(source_.held_out)},
+            {"--setting", source_.setting.name},
+            {"--box", source_.setting.box},
+            {"--exposures", source_.setting.pairs},
+            {"--repeat", options_.repeat},
+            {"--loss", loss_word(options_.loss)},
+            {"--every-stage", options_.every_stage}};
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "core/base/error.hpp"
+#include "core/base/sha256.hpp"
 #include "training/denoise_task.hpp"
 #include "training/pinn_task.hpp"
 
@@ -37,6 +38,10 @@ Tensors stack_examples(const std::vector<Tensors>& examples) {
     batch[t] = torch::stack(parts);
   }
   return batch;
+}
+
+std::string data_identity(const std::string& counts, const std::string& contents) {
+  return counts + ", digest " + sha256_bytes(contents.data(), contents.size()).substr(0, 16);
 }
 
 std::string today() {

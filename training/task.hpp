@@ -36,6 +36,9 @@ class ExampleSource {
   virtual nlohmann::json description() const = 0;
 };
 
+/// "3 structures, digest 0123456789abcdef" of the names and contents of data: equal for equal data wherever they lie.
+std::string data_identity(const std::string& counts, const std::string& contents);
+
 /// What a validation finds.
 struct Judgement {
   double objective = 0;    ///< what the best weights are chosen by; larger is better
@@ -65,6 +68,10 @@ class TrainingTask {
 
   /// Name of the weights, curves to draw, texts of the model card.
   virtual TaskDescription description() const = 0;
+
+  /// The task's options that decide the result, beside the network and those of the trainer: name ("--target") to
+  /// value. A run that goes on with another one is refused; data are named by data_identity(), not by their folder.
+  virtual nlohmann::json decisive_options() const = 0;
 };
 
 /// The task that the options name, on a device that is ready, as one of `ranks`. Throws UsageError for an unknown one,

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "core/base/error.hpp"
+#include "core/base/json_text.hpp"
 #include "training/checkpoint.hpp"
 #include "training/gradients.hpp"
 #include "training/place.hpp"
@@ -63,6 +64,8 @@ class Trainer {
   };
   void check_options() const;
   void resume();
+  nlohmann::json decisive_options() const;
+  void check_same_options(const nlohmann::json& now);
   void start_device_sum();
   std::vector<Part> load(std::int64_t step) const;
   double learning_rate(std::int64_t step) const;
@@ -94,6 +97,7 @@ class Trainer {
   double step_seconds_ = 0;  ///< without validations
   std::int64_t first_ = 0;
   bool resumed_ = false;
+  std::string note_;  ///< as TrainProgress::note
 };
 
 Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(const TrainProgress&)>& progress)
@@ -120,6 +124,7 @@ Trainer::Trainer(const TrainOptions& o, Ranks& ranks, const std::function<void(c
   if (ranks.first()) log_.emplace(o.run, resumed_ ? state_.step : -1);
   start_device_sum();
   state_.sessions.push_back(session());
+  if (!note_.empty()) state_.sessions.back()["note"] = note_;
   first_ = state_.step;
 }
 
@@ -131,7 +136,43 @@ void Trainer::check_options() const {
                              "the batch is what all ranks together take in a step: give one that can be shared out"});
 }
 
+/// As RunState::options. Not here, since a run may well go on with others of them: steps, for a longer run; weight decay,
+/// which the sessions record; what changes the result by rounding at most.
+nlohmann::json Trainer::decisive_options() const {
+  nlohmann::json all = task_->decisive_options();
+  all.update({{"--task", o_.task},
+              {"--batch", o_.batch},
+              {"--rate", o_.learning_rate},
+              {"--warm-up", o_.warm_up},
+              {"--schedule", o_.cosine ? "cosine" : "constant"},
+              {"--average", o_.average},
+              {"--float32", !o_.bf16},
+              {"--seed", o_.seed},
+              // Objectives of other examples cannot be compared, nor is there a file of the best weights without --best.
+              {"--validation-examples", o_.validation_examples},
+              {"--best", o_.best}});
+  return all;
+}
+
+/// Else the model card would tell of the new options alone.
+void Trainer::check_same_options(const nlohmann::json& now) {
+  const auto shown = [](const nlohmann::json& value) {
+    return value.is_string()    ? value.get<std::string>()
+           : value.is_boolean() ? std::string(value.get<bool>() ? "yes" : "no")
+                                : json_text(value);
+  };
+  for (const auto& [name, value] : now.items())
+    if (const auto began = state_.options.find(name); began != state_.options.end() && *began != value)
+      throw InputError(Problem{checkpoint_, name, shown(*began) + ", with which the run began",
+                               shown(value) + ", as the options say now",
+                               "go back to what the run began with, or give another --run folder"});
+  if (state_.options.empty() && state_.step > 0)
+    note_ = "the checkpoint of an older program has no record of its options: whether they are those of step 0 to " +
+            std::to_string(state_.step) + " could not be compared";
+}
+
 void Trainer::resume() {
+  const nlohmann::json options = decisive_options();
   // Rank 0 alone looks, so that all do the same; the others then read the same file.
   char there = static_cast<char>(ranks_.first() && fs::exists(checkpoint_));
   ranks_.broadcast(&there, 1);
@@ -150,6 +191,7 @@ void Trainer::resume() {
     if (!state_.network.empty() && state_.network != description_.network)
       throw InputError(Problem{checkpoint_, "network", state_.network, description_.network + ", as the options say",
                                "give the options the run began with, or another --run folder"});
+    check_same_options(options);
     std::int64_t step = state_.step;
     ranks_.broadcast(&step, sizeof step);
     if (step != state_.step)
@@ -159,6 +201,7 @@ void Trainer::resume() {
       state_.sessions.push_back({{"from_step", 0}, {"to_step", state_.step}, {"command", "(not recorded)"}});
   }
   state_.network = description_.network;
+  state_.options.update(options);
   // Written only when all have read.
   ranks_.broadcast(&there, 1);
 }
@@ -179,6 +222,7 @@ nlohmann::json Trainer::session() const {
       {"commit", o_.provenance.commit},
       {"hardware", place_.hardware},
       {"threads", place_.threads},
+      {"weight_decay", o_.weight_decay},
       {"ranks", ranks_.size()},
       {"engine", ranks_.engine() + (on_device_                                     ? ", NCCL"
                                     : ranks_.size() > 1 && place_.device.is_cuda() ? ", gradients through host memory"
@@ -239,6 +283,11 @@ void Trainer::update_average() {
 }
 
 nlohmann::json Trainer::settings() const {
+  // One where it never changed.
+  nlohmann::json decays = nlohmann::json::array();
+  for (const auto& s : state_.sessions)
+    if (const auto decay = s.find("weight_decay"); decay != s.end() && (decays.empty() || decays.back() != *decay))
+      decays.push_back(*decay);
   return {{"optimiser", "AdamW"},
           {"steps", state_.step},
           {"of", o_.steps},
@@ -250,7 +299,7 @@ nlohmann::json Trainer::settings() const {
           {"learning_rate", o_.learning_rate},
           {"warm_up", o_.warm_up},
           {"schedule", o_.cosine ? "cosine" : "constant"},
-          {"weight_decay", o_.weight_decay},
+          {"weight_decay", decays.size() == 1 ? decays[0] : decays},
           {"average", o_.average}};
 }
 
@@ -337,6 +386,13 @@ void Trainer::save() {
 
 TrainEnd Trainer::run() {
   begin_ = Clock::now();
+  if (!note_.empty() && ranks_.first() && progress_) {
+    TrainProgress p;
+    p.step = state_.step;
+    p.of = o_.steps;
+    p.note = note_;
+    progress_(p);
+  }
   // A checkpoint of step 0 was written by this validation.
   if (!resumed_ && !state_.init.empty()) {
     check(std::nan(""), 0);

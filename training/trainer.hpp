@@ -91,6 +91,7 @@ struct TrainProgress {
   double examples_per_second = 0;  ///< this session, validations left out
   double seconds_left = 0;         ///< validations included
   std::string validation;          ///< the line added to log.jsonl where there was a validation
+  std::string note;                ///< something to say once, before the first step
 };
 
 enum class TrainEnd { finished, patience, stopped };
@@ -104,7 +105,8 @@ enum class TrainEnd { finished, patience, stopped };
 ///
 /// A run with `init` is validated before its first step, so that with `best` the result is never worse
 /// (on the validation examples) than what it started from. Throws InputError when data or `init` do not fit the run
-/// or are damaged, when a checkpoint was started from other weights, UsageError for a batch that cannot be
+/// or are damaged, when a checkpoint was started from other weights or with other options that decide the result (steps,
+/// weight decay, validation intervals, patience, device, threads and ranks may change), UsageError for a batch that cannot be
 /// shared out, SystemError when another process trains in the folder, or when the loss is no longer finite.
 TrainEnd train(const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress);
 

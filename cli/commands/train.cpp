@@ -56,7 +56,9 @@ class Reporter {
   explicit Reporter(double every) : every_(every), terminal_(isatty(STDERR_FILENO) == 1) {}
 
   void operator()(const TrainProgress& p) {
-    if (!p.validation.empty()) {
+    if (!p.note.empty()) {
+      print("cryored train: " + p.note, true);
+    } else if (!p.validation.empty()) {
       const auto line = nlohmann::json::parse(p.validation);
       std::ostringstream text;
       text << "validation at step " << p.step << "/" << p.of << ":";
@@ -164,7 +166,9 @@ Command train_command() {
   spec.details =
       "RUN holds checkpoint.pt, log.jsonl, curves.html and curves.json, the weights (denoiser.crw; of the task "
       "pinn, pinn.crw) and their model card (denoiser.md, pinn.md). A run that exists goes on from its checkpoint. "
-      "SIGINT, SIGTERM and SIGUSR1 (for mpirun: docs/training.md) end it with a checkpoint, a second one at once.";
+      "SIGINT, SIGTERM and SIGUSR1 (for mpirun: docs/training.md) end it with a checkpoint, a second one at once. Options that decide the result must be those that "
+      "the run began with; --steps, --weight-decay, --accumulate, --validate-every, --save-every, --patience, "
+      "--channels-last, --device, --threads and --report-every may change.";
   spec.options = {
       tool_option(
           "task", choice, "TASK", "denoise",

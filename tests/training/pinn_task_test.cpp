@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iomanip>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -109,6 +110,23 @@ TEST(PinnTask, StoppedRunResumesBitForBit) {
   EXPECT_EQ(train(cut, [](const TrainProgress&) {}), TrainEnd::stopped);
   EXPECT_EQ(train(cut, [](const TrainProgress&) {}), TrainEnd::finished);
   EXPECT_EQ(values(whole.run + "/pinn.crw"), values(cut.run + "/pinn.crw"));
+  const std::string third = write_pdb(folder.path() / "third.pdb", 150);
+  const auto refused = [&](const std::string& option, const std::function<void(TrainOptions::Pinn&)>& change) {
+    TrainOptions other = cut;
+    change(other.pinn);
+    try {
+      train(other, [](const TrainProgress&) {});
+      ADD_FAILURE() << "another " << option << " was taken";
+    } catch (const InputError& e) {
+      EXPECT_NE(std::string(e.what()).find(option), std::string::npos) << e.what();
+    }
+  };
+  refused("--loss", [](TrainOptions::Pinn& o) { o.loss = PhaseLoss::mse; });
+  refused("--repeat", [](TrainOptions::Pinn& o) { o.repeat = 1; });
+  refused("--exposures", [](TrainOptions::Pinn& o) { o.pairs = 5; });
+  refused("--every-stage", [](TrainOptions::Pinn& o) { o.every_stage = true; });
+  refused("--structures", [&](TrainOptions::Pinn& o) { o.structures = third; });
+  refused("--held-out", [&](TrainOptions::Pinn& o) { o.held_out = third; });
   cut.pinn.repeat = 3;
   cut.run = (folder.path() / "uneven").string();
   EXPECT_THROW(train(cut, [](const TrainProgress&) {}), UsageError);

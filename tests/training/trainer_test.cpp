@@ -16,6 +16,7 @@
 #include "models/weights_file.hpp"
 #include "simulation/structures.hpp"
 #include "tests/training/blob_pairs.hpp"
+#include "training/checkpoint.hpp"
 #include "training/dataset.hpp"
 
 namespace cryored {
@@ -269,6 +270,28 @@ TEST_F(Training, WeightDecayMayChangeWhereARunGoesOn) {
     found.push_back(values(o.run + "/denoiser.crw"));
   }
   EXPECT_NE(found[0], found[1]);
+}
+
+TEST_F(Training, ACheckpointWithoutItsOptionsGoesOnAndSaysSo) {
+  TrainOptions o = options("old", 4);
+  train(o, nothing);
+  {
+    UNet3d model(o.denoise.network), average(o.denoise.network);
+    torch::optim::AdamW optimiser(model->parameters());
+    RunState state = load_checkpoint(o.run + "/checkpoint.pt", torch::kCPU, *model, *average, optimiser);
+    EXPECT_EQ(state.options["--seed"], 1);
+    state.options = nlohmann::json::object();
+    save_checkpoint(o.run + "/checkpoint.pt", *model, *average, optimiser, state);
+  }
+  o.steps = 8;
+  std::string note;
+  EXPECT_EQ(train(o, [&](const TrainProgress& p) { note += p.note; }), TrainEnd::finished);
+  EXPECT_NE(note.find("could not be compared"), std::string::npos) << note;
+  const auto curves = nlohmann::json::parse(std::ifstream(o.run + "/curves.json"));
+  EXPECT_EQ(curves["sessions"][1]["note"], note);
+  o.steps = 12;
+  o.seed = 2;
+  EXPECT_THROW(train(o, nothing), InputError) << "from then on there is a record";
 }
 
 TEST_F(Training, StopsWhenAskedAndGoesOn) {
