@@ -11,6 +11,7 @@
 #include "cli/network_options.hpp"
 #include "cli/plugin_words.hpp"
 #include "daemon/exchange.hpp"
+#include "evaluation/relion_run.hpp"
 #include "models/weights_choice.hpp"
 
 namespace cryored {
@@ -50,16 +51,29 @@ std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& se
 
 Settings reconstruct_settings(const std::string& program, const std::string& options, const std::string& folder) {
   std::vector<std::string> words = shell_line_words(options);
+  check_plugin_words(words);
   words.push_back("request.star");
-  Surroundings around{folder, {}};
+  Surroundings around{folder, daemon::handed_environment()};
+  std::erase_if(*around.environment, [](const auto& one) { return !reaches_refinement(one.first); });
+  (*around.environment)["CRYORED_CONFIG"] = "/dev/null";
   std::error_code none;
   const fs::path theirs = fs::weakly_canonical(program, none).parent_path().parent_path() / "share/cryored/weights";
   if (around.variable("CRYORED_WEIGHTS").empty() && fs::is_directory(theirs, none) &&
-      !fs::equivalent(theirs, weights_folder(), none)) {
-    around.environment = daemon::handed_environment();
+      !fs::equivalent(theirs, weights_folder(), none))
     (*around.environment)["CRYORED_WEIGHTS"] = theirs.string();
-  }
   return parse_options(plugin_spec(), words, persistent_options(), around);
+}
+
+std::string withheld_settings() {
+  std::string all;
+  const auto add = [&](const std::string& one) { all += (all.empty() ? "" : ", ") + one; };
+  for (const auto& [name, value] : daemon::handed_environment())
+    if (!value.empty() && !reaches_refinement(name) && name != "CRYORED_CONFIG") add(name);
+  const CommandSpec spec = plugin_spec();
+  for (const auto& [level, path] : config_files())
+    for (const ConfigEntry& entry : read_config(path))
+      if (find_option(spec.options, entry.key)) add(entry.key + " of " + path);
+  return all.empty() ? all : "these settings do not reach the refinements, whose options alone decide: " + all;
 }
 
 bool network_takes_part(const RefineMode& mode, const std::string& program, const std::string& folder) {

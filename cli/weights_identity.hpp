@@ -18,8 +18,13 @@ BenchmarkWeights weights_at(const std::string& path);
 std::function<BenchmarkWeights(double)> weights_by_pixel_size(const Settings& settings);
 
 /// What is in force in cryored-reconstruct `program` where RELION, working in `folder`, calls it with `options` (words
-/// of a shell line): weights that neither these nor a variable or config file name are those of its own installation.
+/// of a shell line), as run_relion() lets it see: weights that neither these nor a variable name are those of its own
+/// installation.
 Settings reconstruct_settings(const std::string& program, const std::string& options, const std::string& folder);
+
+/// One line on what the caller has set for reconstructions and its refinements do not see: variables
+/// (reaches_refinement()), config files. Empty where there is nothing.
+std::string withheld_settings();
 
 /// Whether a network takes part in the maps of a mode that calls `program` there: the options may say otherwise than
 /// the mode's name, as --prior gaussian or --lambda 0 does. Throws UsageError for wrong options.

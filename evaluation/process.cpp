@@ -76,7 +76,8 @@ std::string find_program(const std::string& name) {
 }
 
 ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::string& folder, const std::string& log,
-                           const std::map<std::string, std::string>& environment) {
+                           const std::map<std::string, std::string>& environment,
+                           const std::function<bool(const std::string&)>& passes) {
   // Everything that allocates is made before fork, since only async-signal-safe calls may follow it.
   const std::string program = find_program(words.at(0));
   if (program.empty())
@@ -84,7 +85,8 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::str
   std::vector<std::string> assignments;
   for (char** e = environ; *e; ++e) {
     const std::string entry = *e;
-    if (!environment.contains(entry.substr(0, entry.find('=')))) assignments.push_back(entry);
+    const std::string name = entry.substr(0, entry.find('='));
+    if (!environment.contains(name) && (!passes || passes(name))) assignments.push_back(entry);
   }
   for (const auto& [name, value] : environment) assignments.push_back(name + "=" + value);
   std::vector<char*> argv, envp;

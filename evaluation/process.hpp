@@ -1,6 +1,7 @@
 #pragma once
 // A child process in a group of its own, so that mpirun and its ranks end together.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,10 +12,12 @@ namespace cryored {
 class ChildProcess {
  public:
   /// Starts `words[0]` (found through PATH) in `folder` with `environment` added to ours;
-  /// stdout and stderr are appended to `log`. The child dies with this process.
+  /// stdout and stderr are appended to `log`. The child dies with this process. Of our variables it gets those for
+  /// which `passes` is true, all without one.
   /// Throws SystemError when it cannot be started.
   ChildProcess(const std::vector<std::string>& words, const std::string& folder, const std::string& log,
-               const std::map<std::string, std::string>& environment);
+               const std::map<std::string, std::string>& environment,
+               const std::function<bool(const std::string& variable)>& passes = {});
   ~ChildProcess();  ///< stops the group if it still runs
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -150,6 +151,27 @@ std::vector<std::string> relion_command(const RelionJob& job, const std::optiona
   return words;
 }
 
+bool reaches_refinement(const std::string& variable) {
+  static const std::set<std::string> places = {"CRYORED_WEIGHTS",
+                                               "CRYORED_DEVICE",
+                                               "CRYORED_THREADS",
+                                               "CRYORED_LOCAL_RANKS",
+                                               "CRYORED_CUDA_LIBRARY",
+                                               "CRYORED_SIMD",
+                                               "CRYORED_RUNTIME_DIR",
+                                               "CRYORED_NO_DAEMON",
+                                               "CRYORED_DAEMON_NAME",
+                                               "CRYORED_VIA_FILES",
+                                               "CRYORED_VIA_FILES_TIMEOUT",
+                                               "CRYORED_CONNECT_TIMEOUT",
+                                               "CRYORED_IDLE_TIMEOUT",
+                                               "CRYORED_HEARTBEAT_TIMEOUT",
+                                               "CRYORED_GPUS",
+                                               "CRYORED_MEMORY_LIMIT",
+                                               "CRYORED_GPU_MEMORY_LIMIT"};
+  return !variable.starts_with("CRYORED_") || places.contains(variable);
+}
+
 RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgress&)>& report,
                   const std::function<bool()>& cancelled) {
   Timeline timeline = read_timeline(job.folder);
@@ -197,7 +219,14 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
                                                       // Containers often forbid the system call behind it.
                                                       {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
                                                       {"OMP_NUM_THREADS", "1"}};
-    if (!job.external.empty()) environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = job.external;
+    if (!job.external.empty()) {
+      environment["RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE"] = job.external;
+      // In place of the user's and of any cryored.conf that lies here. A file, since cryored-reconstruct goes without a
+      // daemon where this names something else, as /dev/null.
+      const std::string config = fs::absolute(fs::path(job.folder) / "cryored_reconstruct.conf").string();
+      write_text_atomically(config, "# Empty: the command of this refinement alone decides.\n");
+      environment["CRYORED_CONFIG"] = config;
+    }
     const std::string log_path = (fs::path(job.folder) / "relion.log").string();
     for (const char* needed : {"relion_refine_mpi"})
       if (find_program(needed).empty())
@@ -209,7 +238,7 @@ RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgre
     const auto start = Clock::now();
     const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
     LogTail log(log_path, LogTail::end_of(log_path));
-    ChildProcess child(relion_command(job, from), job.folder, log_path, environment);
+    ChildProcess child(relion_command(job, from), job.folder, log_path, environment, reaches_refinement);
     auto iteration_start = start;
     std::optional<RunEnd> stopped;
     const auto note_iterations = [&] {

@@ -76,10 +76,15 @@ Timeline read_timeline(const std::string& folder);  ///< empty when there is non
 /// Words of the command for a fresh start, or for --continue when `from` is given.
 std::vector<std::string> relion_command(const RelionJob& job, const std::optional<RelionIteration>& from);
 
+/// Whether a variable of the caller reaches cryored-reconstruct in a refinement: of the CRYORED_ ones those that say
+/// where it computes and where its files are. What decides the map is the job's own alone, which is what is recorded.
+bool reaches_refinement(const std::string& variable);
+
 /// Runs the job unless its timeline says that it ended (an end by a stop rule counts only while
 /// that rule still ends it); continues from the last finished
 /// iteration if there is one. `report` is called about twice a second; `cancelled` is asked
-/// as often. The log goes to `<folder>/relion.log` (segments appended).
+/// as often. cryored-reconstruct sees no config file of the caller, nor variables but those of reaches_refinement().
+/// The log goes to `<folder>/relion.log` (segments appended).
 /// Throws InputError where the folder has iterations beyond the limit, SystemError (mpirun or RELION missing, RELION
 /// failed: with the end of its log).
 RunEnd run_relion(const RelionJob& job, const std::function<void(const RunProgress&)>& report,

@@ -174,13 +174,15 @@ int run(const Settings& settings) {
     if (settings.text(required).empty())
       throw UsageError(Problem{std::string("--") + required, "", "nothing", "a weights file", "give it; see --help"});
   const std::string weights = settings.text("weights");
+  if (!settings.text("samples").empty())
+    refuse_same_output("--samples", settings.text("samples"), "--out", settings.text("out"));
   const auto places = held_out_pairs(settings.arguments, settings.integer("most"));
   std::vector<std::string> shards;
   for (const auto& place : places) shards.push_back(place.shard);
   refuse_input_as_output(shards, settings.text("out"));
   if (!settings.text("samples").empty()) {
     refuse_input_as_output(shards, settings.text("samples"));
-    refuse_input_as_output({weights, settings.text("out")}, settings.text("samples"));
+    refuse_input_as_output({weights}, settings.text("samples"));
   }
   DenoiserOptions options;
   options.device = "cpu";

@@ -18,9 +18,9 @@ struct RunState {
   std::string network;    ///< as TaskDescription::network; empty in checkpoints of older programs
   double best = -1e300;   ///< best validation objective so far
   std::int64_t best_step = 0;
-  std::int64_t stale = 0;                             ///< validations since then
-  double loss_sum = 0;                                ///< over the steps since the last validation
-  std::int64_t counted = 0;                           ///< those steps
+  std::int64_t stale = 0;    ///< validations since then
+  double loss_sum = 0;       ///< over the steps since the last validation
+  std::int64_t counted = 0;  ///< those steps
   /// Option that decides the result to its value, "--target" to "sharp"; empty in checkpoints of older programs.
   nlohmann::json options = nlohmann::json::object();
   nlohmann::json sessions = nlohmann::json::array();  ///< as RunReport::sessions

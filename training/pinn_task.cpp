@@ -274,14 +274,10 @@ class PinnTask : public TrainingTask {
   }
 
   nlohmann::json decisive_options() const override {
-    return {{"--structures", identity(source_.training)},
-            {"--held-out", identity(source_.held_out)},
-            {"--setting", source_.setting.name},
-            {"--box", source_.setting.box},
-            {"--exposures", source_.setting.pairs},
-            {"--repeat", options_.repeat},
-            {"--loss", loss_word(options_.loss)},
-            {"--every-stage", options_.every_stage}};
+    return {{"--structures", identity(source_.training)}, {"--held-out", identity(source_.held_out)},
+            {"--setting", source_.setting.name},          {"--box", source_.setting.box},
+            {"--exposures", source_.setting.pairs},       {"--repeat", options_.repeat},
+            {"--loss", loss_word(options_.loss)},         {"--every-stage", options_.every_stage}};
   }
 
  private:

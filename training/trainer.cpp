@@ -136,21 +136,22 @@ void Trainer::check_options() const {
                              "the batch is what all ranks together take in a step: give one that can be shared out"});
 }
 
-/// As RunState::options. Not here, since a run may well go on with others of them: steps, for a longer run; weight decay,
-/// which the sessions record; what changes the result by rounding at most.
+/// As RunState::options. Not here, since a run may well go on with others of them: steps, for a longer run; weight
+/// decay, which the sessions record; what changes the result by rounding at most.
 nlohmann::json Trainer::decisive_options() const {
   nlohmann::json all = task_->decisive_options();
-  all.update({{"--task", o_.task},
-              {"--batch", o_.batch},
-              {"--rate", o_.learning_rate},
-              {"--warm-up", o_.warm_up},
-              {"--schedule", o_.cosine ? "cosine" : "constant"},
-              {"--average", o_.average},
-              {"--float32", !o_.bf16},
-              {"--seed", o_.seed},
-              // Objectives of other examples cannot be compared, nor is there a file of the best weights without --best.
-              {"--validation-examples", o_.validation_examples},
-              {"--best", o_.best}});
+  all.update(
+      {{"--task", o_.task},
+       {"--batch", o_.batch},
+       {"--rate", o_.learning_rate},
+       {"--warm-up", o_.warm_up},
+       {"--schedule", o_.cosine ? "cosine" : "constant"},
+       {"--average", o_.average},
+       {"--float32", !o_.bf16},
+       {"--seed", o_.seed},
+       // Objectives of other examples cannot be compared, nor is there a file of the best weights without --best.
+       {"--validation-examples", o_.validation_examples},
+       {"--best", o_.best}});
   return all;
 }
 

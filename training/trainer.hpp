@@ -105,9 +105,10 @@ enum class TrainEnd { finished, patience, stopped };
 ///
 /// A run with `init` is validated before its first step, so that with `best` the result is never worse
 /// (on the validation examples) than what it started from. Throws InputError when data or `init` do not fit the run
-/// or are damaged, when a checkpoint was started from other weights or with other options that decide the result (steps,
-/// weight decay, validation intervals, patience, device, threads and ranks may change), UsageError for a batch that cannot be
-/// shared out, SystemError when another process trains in the folder, or when the loss is no longer finite.
+/// or are damaged, when a checkpoint was started from other weights or with other options that decide the result
+/// (steps, weight decay, validation intervals, patience, device, threads and ranks may change), UsageError for a batch
+/// that cannot be shared out, SystemError when another process trains in the folder, or when the loss is no longer
+/// finite.
 TrainEnd train(const TrainOptions& options, const std::function<void(const TrainProgress&)>& progress);
 
 }  // namespace cryored

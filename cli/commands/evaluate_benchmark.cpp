@@ -199,6 +199,8 @@ int run_all(const std::vector<BenchmarkCell>& cells, const StopRule& rule, const
     if (mode_parts(cell.mode).refines && cell.mode != "plain" && !fs::exists(setup.program))
       throw UsageError({"--reconstruct", "", setup.program + ", which does not exist",
                         "the program cryored-reconstruct", "build it, or name it"});
+  if (const std::string withheld = withheld_settings(); !withheld.empty())
+    std::cerr << "cryored: note: " << withheld << "\n";
   watch_signals();
   ProgressLine line;
   KnownTimes times;

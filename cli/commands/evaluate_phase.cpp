@@ -74,7 +74,14 @@ std::vector<EvaluatedMolecule> molecules_of(const Settings& settings, const Phas
     all.push_back(std::move(m));
   }
   const std::size_t count = settings.arguments.size();
-  for (std::size_t i = 0; i < count; ++i) all[i].other = other.empty() ? (i + 1) % count : count;
+  for (std::size_t i = 0; i < count; ++i) {
+    all[i].other = other.empty() ? (i + 1) % count : count;
+    // What a method takes from its own molecule would count as invented.
+    if (const EvaluatedMolecule& wrong = all[all[i].other]; wrong.sha256 == all[i].sha256)
+      throw UsageError(Problem{other.empty() ? "cryored evaluate phase" : "--other", "", wrong.path,
+                               "another molecule than " + all[i].path + ", whose file is the same",
+                               "give another structure as the wrong one"});
+  }
   return all;
 }
 

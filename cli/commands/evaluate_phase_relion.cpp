@@ -17,6 +17,7 @@
 #include "cli/threads.hpp"
 #include "core/base/atomic_file.hpp"
 #include "core/base/error.hpp"
+#include "core/base/folder_lock.hpp"
 #include "core/base/json_text.hpp"
 #include "core/base/sha256.hpp"
 #include "core/fourier/fft.hpp"
@@ -75,6 +76,8 @@ class Run {
   }
 
   int run() {
+    fs::create_directories(out_);
+    const FolderLock lock((out_ / ".lock").string(), out_.string(), "works in it");
     watch_signals();
     simulate();
     truth_ = read_truth((out_ / "particles").string());

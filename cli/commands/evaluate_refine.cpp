@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "cli/command.hpp"
 #include "cli/installation.hpp"
+#include "cli/plugin_words.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_program.hpp"
 #include "cli/simulation_options.hpp"
@@ -54,11 +56,17 @@ int run(const Settings& settings) {
     if (parts.denoises && fs::exists(program))
       weights[name] = weights_in_force(program, words, out.string(), name, pixel_size);
   }
+  // Where no mode calls it, too.
+  check_plugin_words(shell_line_words(settings.text("reconstruct-options")));
   if (modes.empty()) throw UsageError({"--modes", "", "none", "plain, gaussian, red, cw-red, per-shell", ""});
   for (const RefineMode& mode : modes)
     if (!mode.external.empty() && !fs::exists(program))
       throw UsageError({"--reconstruct", "", program + ", which does not exist", "the program cryored-reconstruct",
                         "build it, or name it"});
+
+  if (std::any_of(modes.begin(), modes.end(), [](const RefineMode& m) { return !m.external.empty(); }))
+    if (const std::string withheld = withheld_settings(); !withheld.empty())
+      std::cerr << "cryored: note: " << withheld << " (--reconstruct-options)\n";
 
   std::vector<double> snrs;
   for (const std::string& text : split_words(settings.text("snr"), ',')) {

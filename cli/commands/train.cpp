@@ -166,7 +166,8 @@ Command train_command() {
   spec.details =
       "RUN holds checkpoint.pt, log.jsonl, curves.html and curves.json, the weights (denoiser.crw; of the task "
       "pinn, pinn.crw) and their model card (denoiser.md, pinn.md). A run that exists goes on from its checkpoint. "
-      "SIGINT, SIGTERM and SIGUSR1 (for mpirun: docs/training.md) end it with a checkpoint, a second one at once. Options that decide the result must be those that "
+      "SIGINT, SIGTERM and SIGUSR1 (for mpirun: docs/training.md) end it with a checkpoint, a second one at once. "
+      "Options that decide the result must be those that "
       "the run began with; --steps, --weight-decay, --accumulate, --validate-every, --save-every, --patience, "
       "--channels-last, --device, --threads and --report-every may change.";
   spec.options = {

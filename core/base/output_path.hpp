@@ -10,4 +10,8 @@ namespace cryored {
 /// there are no one's input.
 void refuse_input_as_output(const std::vector<std::string>& inputs, const std::string& output);
 
+/// Throws UsageError where the outputs of two options are one file, there or not yet.
+void refuse_same_output(const std::string& option, const std::string& output, const std::string& other_option,
+                        const std::string& other);
+
 }  // namespace cryored

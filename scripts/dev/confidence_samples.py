@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What B/K and the denoiser's output are worth in shells of half-maps, from the file that cryored-calibrate --samples writes.
 
-    scripts/dev/confidence_samples.py SAMPLES.json
+    scripts/dev/confidence_samples.py SAMPLES.json [WEIGHTS.crw...]
 
 Prints the correlation to the truth of y = B/K, of f(y), and of the map with lambda 1 for several weights of the prior, by the
 half-map FSC in the shell; and a and b of the x = a y + b f that errs least. docs/red.md has such a table.
+With weights files: the error of the map with the table of each, as cryored-calibrate prints it, and the mean lambda.
 """
+import bisect
 import json
 import math
 import sys
@@ -40,11 +42,48 @@ def best(samples):
     return (yt * ff - ft * yf) / determinant, (ft * yy - yt * yf) / determinant
 
 
+def table_of(weights):
+    """The confidence table in the JSON at the head of a weights file."""
+    with open(weights, "rb") as file:
+        head = file.read(1 << 20)
+    about = json.JSONDecoder().raw_decode(head[head.index(b"{"):].decode("latin-1"))[0]
+    return about["confidence"]
+
+
+def between(nodes, x):
+    x = min(max(x, nodes[0]), nodes[-1])
+    i = min(bisect.bisect_right(nodes, x) - 1, len(nodes) - 2)
+    return i, (x - nodes[i]) / (nodes[i + 1] - nodes[i])
+
+
+def table_lambda(table, s):
+    if len(table["frequency_per_A"]) != 1:
+        sys.exit("a table that depends on the frequency of the shell; allowed: one of nominal resolution and half-map FSC")
+    i, u = between(table["nominal_per_A"], s["nominal_per_A"])
+    j, v = between(table["half_map_fsc"], s["half_map_fsc"])
+    row = [table["lambda"][k * len(table["half_map_fsc"]):] for k in (i, i + 1)]
+    low, high = ((1 - v) * r[j] + v * r[j + 1] for r in row)
+    return (1 - u) * low + u * high
+
+
+def error(s, scale, weight):
+    q = share(s, 1 + (weight - 1) * scale)
+    a, b = 1 - q, scale * q
+    return min(10, 1 + a * a * s["yy"] + b * b * s["ff"] + 2 * a * b * s["yf"] - 2 * a * s["yt"] - 2 * b * s["ft"])
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8") as file:
         samples = json.load(file)
+    if len(sys.argv) > 2:
+        for path in sys.argv[2:]:
+            table = table_of(path)
+            found = [table_lambda(table, s) for s in samples]
+            errors = [error(s, scale, table["prior_weight"]) for s, scale in zip(samples, found)]
+            print(f"{path}: error {mean(errors):.4f}, mean lambda {mean(found):.3f}, {len(samples)} shells")
+        return
     rows = [("y", lambda s: correlation(s, 1, 0)), ("f(y)", lambda s: correlation(s, 0, 1))]
     for weight in WEIGHTS:
         rows.append((f"lambda 1, w = {weight}", lambda s, w=weight: correlation(s, 1 - share(s, w), share(s, w))))

@@ -232,6 +232,27 @@ TEST_F(BadInputTest, Misuse) {
   expect_failure(variable, {"environment variable CRYORED_THREADS", "many", "Remedy: "}, 2);
 }
 
+TEST_F(BadInputTest, OneFileInTwoRoles) {
+  const ScratchFolder folder;
+  const std::string bin = CRYORED_TEST_BIN, both = folder / "new.crw";
+  Invocation calibrate;
+  calibrate.words = {bin + "/cryored-calibrate",
+                     "--weights",
+                     CRYORED_TEST_WEIGHTS,
+                     "--samples",
+                     both,
+                     "--out",
+                     folder / "../" + std::filesystem::path(folder.path()).filename().string() + "/new.crw",
+                     folder / "nowhere"};
+  const Outcome refused = cryored_test::run(calibrate);
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("--samples and --out: found " + both), std::string::npos) << refused.err;
+  Invocation phase;
+  const std::string structure = std::string(CRYORED_TEST_BUILD) + "/share/cryored/demo/4AKE.pdb.gz";
+  phase.words = {bin + "/cryored", "evaluate", "phase", structure, "--other", structure, "--out", folder / "out"};
+  expect_failure(phase, {"--other", structure, "another molecule", "Remedy: "}, 2);
+}
+
 TEST_F(BadInputTest, PixelSizeMissing) {
   files.pixel_size = 0;
   files.write();

@@ -1,6 +1,9 @@
 // cryored evaluate phase-relion with real RELION, on a stack so small that only the course of things is tested.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -12,6 +15,20 @@ namespace cryored_test {
 namespace {
 
 const std::string kStructure = std::string(CRYORED_TEST_BUILD) + "/share/cryored/demo/4AKE.pdb.gz";
+
+TEST(EvaluatePhaseRelion, OneAtATimeInAFolder) {
+  const ScratchFolder folder;
+  std::filesystem::create_directories(folder / "out");
+  const int lock = open((folder / "out/.lock").c_str(), O_RDWR | O_CREAT, 0666);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const Outcome second = run({std::string(CRYORED_TEST_BIN) + "/cryored", "evaluate", "phase-relion", kStructure,
+                              "--out", folder / "out", "--count", "40", "--box", "32", "--pixel-size", "4", "--methods",
+                              "raw", "--max-iterations", "1", "--threads", "1"});
+  EXPECT_EQ(second.code, 1) << second.out;
+  EXPECT_NE(second.err.find("another process works in it"), std::string::npos) << second.err;
+  EXPECT_FALSE(exists(folder / "out/particles"));
+  close(lock);
+}
 
 TEST(EvaluatePhaseRelion, ClassesPosesAndRawMapsOfEachStack) {
   const ScratchFolder folder;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "tests/cli/process.hpp"
@@ -17,8 +18,10 @@ const std::string kStructure = std::string(CRYORED_TEST_BUILD) + "/share/cryored
 
 class EvaluateRefine : public testing::Test {
  protected:
-  Outcome refine(const std::vector<std::string>& options) const {
+  Outcome refine(const std::vector<std::string>& options,
+                 const std::map<std::string, std::string>& environment = {}) const {
     Invocation call;
+    call.environment = environment;
     call.words = {
         std::string(CRYORED_TEST_BIN) + "/cryored", "evaluate", "refine", kStructure, "--out", scratch / "out"};
     for (const char* word : {"--count", "40", "--box", "32", "--pixel-size", "4", "--snr", "1", "--healpix-order", "1",
@@ -61,6 +64,35 @@ TEST_F(EvaluateRefine, HandsOverTheOptionsThatCryoredReconstructTakesForItself) 
   EXPECT_NE(misspelt.err.find("did you mean --no-daemon?"), std::string::npos) << misspelt.err;
   const Outcome taken = with("--no-daemon --heartbeat-timeout 30" + weights);
   EXPECT_EQ(taken.code, 0) << taken.err;
+}
+
+TEST_F(EvaluateRefine, WhatTheCallerHasSetForReconstructionsIsNamedAndLeftOut) {
+  fs::create_directories(scratch / "home/.config/cryored");
+  write_file(scratch / "home/.config/cryored/cryored.conf", "guard = report\n");
+  const Outcome outcome = refine({"--modes", "red", "--max-iterations", "1", "--reconstruct-options",
+                                  "--no-daemon --weights " + std::string(CRYORED_TEST_WEIGHTS)},
+                                 {{"HOME", scratch / "home"}, {"CRYORED_LAMBDA", "0.25"}});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("do not reach the refinements"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("CRYORED_LAMBDA, guard of "), std::string::npos) << outcome.err;
+  int records = 0;
+  for (const auto& entry : fs::directory_iterator(cell("red"))) {
+    if (!entry.path().string().ends_with("_external_reconstruct_cryored.json")) continue;
+    ++records;
+    const std::string text = read_file(entry.path().string());
+    EXPECT_EQ(text.find("0.25"), std::string::npos) << text;
+    EXPECT_EQ(text.find("CRYORED_LAMBDA"), std::string::npos) << text;
+    EXPECT_EQ(text.find("cryored.conf:"), std::string::npos) << text;
+  }
+  EXPECT_GT(records, 0);
+}
+
+TEST_F(EvaluateRefine, OptionsForReconstructionsAreCheckedBeforeAnythingStarts) {
+  for (const char* words : {"--lamda 0.5", "--help", "another.star"}) {
+    const Outcome outcome = refine({"--modes", "plain", "--max-iterations", "1", "--reconstruct-options", words});
+    EXPECT_EQ(outcome.code, 2) << words << outcome.out;
+    EXPECT_FALSE(fs::exists(scratch / "out")) << words;
+  }
 }
 
 TEST_F(EvaluateRefine, TheOptionsDecideWhetherADenoiserTookPart) {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
@@ -24,9 +25,10 @@ namespace cryored {
 namespace {
 
 // Writes an iteration every FAKE_SECONDS until --auto_iter_max or FAKE_CONVERGE.
-constexpr const char* kFakeMpirun = R"(#!/bin/bash
+constexpr const char* kFakeMpirun = R"sh(#!/bin/bash
 echo "$@" >> args.log
 echo "external=$RELION_EXTERNAL_RECONSTRUCT_EXECUTABLE" >> args.log
+echo "lambda=$CRYORED_LAMBDA weights=$CRYORED_WEIGHTS config=$(cat "$CRYORED_CONFIG" 2>&1)" >> args.log
 echo "RELION version: 3.1.3"
 iteration=0; last=999; root=run
 while (($#)); do
@@ -55,7 +57,7 @@ while ((iteration < last)); do
     exit 0
   fi
 done
-)";
+)sh";
 
 class RelionRun : public testing::Test {
  protected:
@@ -98,6 +100,18 @@ class RelionRun : public testing::Test {
   fs::path base_;
   std::string path_;
 };
+
+TEST_F(RelionRun, WhatTheCallerHasSetDoesNotDecideTheMap) {
+  const std::string config = base() + "/mine.conf";
+  std::ofstream(config) << "lambda = 0.5\n";
+  for (const auto& [name, value] : std::map<std::string, std::string>{
+           {"CRYORED_LAMBDA", "0.7"}, {"CRYORED_WEIGHTS", "/my/weights"}, {"CRYORED_CONFIG", config}})
+    setenv(name.c_str(), value.c_str(), 1);
+  job_.external = "cryored-reconstruct";
+  EXPECT_EQ(run_relion(job_, {}, {}), RunEnd::iteration_limit);
+  for (const char* name : {"CRYORED_LAMBDA", "CRYORED_WEIGHTS", "CRYORED_CONFIG"}) unsetenv(name);
+  EXPECT_NE(args().find("lambda= weights=/my/weights config=# Empty"), std::string::npos) << args();
+}
 
 TEST_F(RelionRun, AHopelessIterationEndsItAndTheRuleMayChange) {
   setenv("FAKE_SECONDS", "1", 1);

@@ -15,6 +15,7 @@
 #include "core/base/atomic_file.hpp"
 #include "core/base/atomic_stream.hpp"
 #include "core/base/folder_lock.hpp"
+#include "core/base/output_path.hpp"
 #include "core/base/sha256.hpp"
 #include "formats_testing.hpp"
 
@@ -348,6 +349,17 @@ TEST(FolderLock, OneAtATime) {
   EXPECT_TRUE(FolderLock(in, true).held());
   EXPECT_NO_THROW(FolderLock(file, folder.path().string(), "works in it"));
   EXPECT_THROW(FolderLock(folder / "nowhere/lock", folder / "nowhere", "works in it"), SystemError);
+}
+
+TEST(OutputPath, TwoOutputsAreTwoFilesBeforeTheyAreThere) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "new";
+  EXPECT_THROW(refuse_same_output("--a", path, "--b", path), UsageError);
+  EXPECT_THROW(refuse_same_output("--a", path, "--b", folder / "./new"), UsageError);
+  EXPECT_NO_THROW(refuse_same_output("--a", path, "--b", folder / "newer"));
+  std::ofstream(path) << "there";
+  std::filesystem::create_hard_link(path, folder / "link");
+  EXPECT_THROW(refuse_same_output("--a", path, "--b", folder / "link"), UsageError);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -270,6 +271,72 @@ TEST_F(Training, WeightDecayMayChangeWhereARunGoesOn) {
     found.push_back(values(o.run + "/denoiser.crw"));
   }
   EXPECT_NE(found[0], found[1]);
+}
+
+TEST_F(Training, OptionsThatDecideTheResultStayThoseOfTheRun) {
+  const TrainOptions began = options("run", 4);
+  train(began, nothing);
+  fs::create_directories(folder_ / "copy");
+  test::write_blob_shards((folder_ / "copy").string());
+  const auto card = [&] {
+    std::ifstream file(began.run + "/denoiser.md");
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = card();
+  const auto refused = [&](const std::string& option, const std::string& old, const std::string& now,
+                           const std::function<void(TrainOptions&)>& change) {
+    TrainOptions o = options("run", 8);
+    change(o);
+    try {
+      train(o, nothing);
+      ADD_FAILURE() << "another " << option << " was taken";
+    } catch (const InputError& e) {
+      const std::string text = e.what();
+      for (const auto& part : {option, old, now, std::string("--run")})
+        EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+    }
+  };
+  refused("--target", "sharp", "cref", [](TrainOptions& o) { o.denoise.target = DenoiseTarget::cref; });
+  refused("--loss", "both", "map", [](TrainOptions& o) { o.denoise.loss = DenoiseLoss::map; });
+  refused("--turn", "yes", "no", [](TrainOptions& o) { o.denoise.turn = false; });
+  refused("--assemblies", "0.0", "0.5", [](TrainOptions& o) { o.denoise.assemblies = 0.5; });
+  refused("--seed", "1", "2", [](TrainOptions& o) { o.seed = 2; });
+  refused("--rate", "0.001", "0.002", [](TrainOptions& o) { o.learning_rate = 0.002; });
+  refused("--warm-up", "200", "7", [](TrainOptions& o) { o.warm_up = 7; });
+  refused("--schedule", "cosine", "constant", [](TrainOptions& o) { o.cosine = false; });
+  refused("--average", "0.999", "0.9", [](TrainOptions& o) { o.average = 0.9; });
+  refused("--batch", "1", "2", [](TrainOptions& o) { o.batch = 2; });
+  refused("--float32", "yes", "no", [](TrainOptions& o) { o.bf16 = true; });
+  refused("--validation-examples", "2", "3", [](TrainOptions& o) { o.validation_examples = 3; });
+  refused("--best", "yes", "no", [](TrainOptions& o) { o.best = false; });
+  // Other noise of as many pairs, under the same names.
+  fs::create_directories(folder_ / "other");
+  for (const auto& entry : fs::directory_iterator(folder_ / "pairs")) {
+    const std::string id = structure_id(entry.path().string());
+    write_pairs((folder_ / "other" / (id + ".pairs")).string(), test::blobs(99), id);
+  }
+  refused("--pairs", "12 pairs in 3 shards", "digest", [&](TrainOptions& o) {
+    o.denoise.held_out = o.denoise.pairs;
+    o.denoise.pairs = (folder_ / "other").string();
+  });
+  refused("--held-out", "4 pairs in 1 shards", "digest",
+          [&](TrainOptions& o) { o.denoise.held_out = (folder_ / "other").string(); });
+  EXPECT_EQ(card(), before);
+
+  // The same pairs in another folder, and what changes the result by rounding at most.
+  TrainOptions on = options("run", 8);
+  on.denoise.pairs = (folder_ / "copy").string();
+  on.channels_last = true;
+  on.threads = 1;
+  on.validate_every = 2;
+  on.save_every = 1;
+  on.patience = 100;
+  EXPECT_EQ(train(on, nothing), TrainEnd::finished);
+  EXPECT_NE(card().find("weight decay 0.0001 |"), std::string::npos) << card();
+  on.steps = 10;
+  on.weight_decay = 0.5;
+  EXPECT_EQ(train(on, nothing), TrainEnd::finished);
+  EXPECT_NE(card().find("weight decay 0.0001, 0.5"), std::string::npos) << card();
 }
 
 TEST_F(Training, ACheckpointWithoutItsOptionsGoesOnAndSaysSo) {
