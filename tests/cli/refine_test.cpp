@@ -88,7 +88,7 @@ TEST_F(EvaluateRefine, WhatTheCallerHasSetForReconstructionsIsNamedAndLeftOut) {
 }
 
 TEST_F(EvaluateRefine, OptionsForReconstructionsAreCheckedBeforeAnythingStarts) {
-  for (const char* words : {"--lamda 0.5", "--help", "another.star"}) {
+  for (const char* words : {"--lamda 0.5", "--no-daemon --help", "another.star"}) {
     const Outcome outcome = refine({"--modes", "plain", "--max-iterations", "1", "--reconstruct-options", words});
     EXPECT_EQ(outcome.code, 2) << words << outcome.out;
     EXPECT_FALSE(fs::exists(scratch / "out")) << words;

@@ -21,6 +21,14 @@ Words words(const Words& first, const Words& rest) {
   return all;
 }
 
+/// A file of another molecule: half of the dimer, chain A alone.
+std::string other_molecule(const std::string& path) {
+  const Outcome made =
+      run({"/bin/sh", "-c", "gzip -dc \"$0\" | grep '^ATOM.................A' > \"$1\"", kStructure, path});
+  EXPECT_EQ(made.code, 0) << made.err;
+  return path;
+}
+
 TEST(SimulateCommand, WritesWhatItReportsAndKeepsAFinishedFolder) {
   const ScratchFolder folder("with space");
   const Words call = words({"simulate", kStructure},
@@ -275,8 +283,7 @@ TEST(EvaluateCommand, PairsOfTwoFoldersSideBySide) {
 
 TEST(EvaluateCommand, PhaseScoresMethodsAndKeepsWhatItScored) {
   const ScratchFolder folder("with space");
-  const std::string other = std::filesystem::path(folder / "1ABC.pdb.gz");
-  std::filesystem::copy(kStructure, other);
+  const std::string other = other_molecule(folder / "1ABC.pdb");
   const Words call =
       words({"evaluate", "phase", kStructure, other},
             {"--out", folder / "out", "--box", "48", "--pixel-size", "2", "--views", "2", "--exposures", "2",
@@ -309,21 +316,23 @@ TEST(EvaluateCommand, PhaseScoresMethodsAndKeepsWhatItScored) {
 
 TEST(EvaluateCommand, PhaseNamesWhatIsWrong) {
   const ScratchFolder folder;
+  const std::string other = other_molecule(folder / "1ABC.pdb");
   const struct {
     Words rest;
     const char* named;
   } cases[] = {{{kStructure}, "--other"},
                {{kStructure, kStructure}, "twice"},
-               {{kStructure, "--other", kStructure, "--methods", "wiener"}, "--methods"},
-               {{kStructure, "--other", kStructure, "--methods", "lowpass:x"}, "lowpass:x"},
-               {{kStructure, "--other", kStructure, "--methods", "tv:1.5:1"}, "tv:1.5:1"},
-               {{kStructure, "--other", kStructure, "--methods", "flip,flip"}, "flip twice"},
-               {{kStructure, "--other", kStructure, "--methods", "flip", "--candidate", "tv:1:1"}, "--candidate"},
-               {{kStructure, "--other", kStructure, "--doses", "20,x"}, "--doses"},
-               {{kStructure, "--other", kStructure, "--doses", "20,20"}, "each once"},
-               {{kStructure, "--other", kStructure, "--box", "33"}, "--box"},
-               {{kStructure, "--other", kStructure, "--methods", "pinnacle"}, "pinnacle"},
-               {{kStructure, "--other", kStructure, "--defocus", "2e4:1e4"}, "--defocus"}};
+               {{kStructure, "--other", kStructure}, "whose file is the same"},
+               {{kStructure, "--other", other, "--methods", "wiener"}, "--methods"},
+               {{kStructure, "--other", other, "--methods", "lowpass:x"}, "lowpass:x"},
+               {{kStructure, "--other", other, "--methods", "tv:1.5:1"}, "tv:1.5:1"},
+               {{kStructure, "--other", other, "--methods", "flip,flip"}, "flip twice"},
+               {{kStructure, "--other", other, "--methods", "flip", "--candidate", "tv:1:1"}, "--candidate"},
+               {{kStructure, "--other", other, "--doses", "20,x"}, "--doses"},
+               {{kStructure, "--other", other, "--doses", "20,20"}, "each once"},
+               {{kStructure, "--other", other, "--box", "33"}, "--box"},
+               {{kStructure, "--other", other, "--methods", "pinnacle"}, "pinnacle"},
+               {{kStructure, "--other", other, "--defocus", "2e4:1e4"}, "--defocus"}};
   for (const auto& one : cases) {
     Words all = {"--out", folder / "o"};
     all.insert(all.begin(), one.rest.begin(), one.rest.end());
@@ -331,7 +340,7 @@ TEST(EvaluateCommand, PhaseNamesWhatIsWrong) {
     EXPECT_EQ(outcome.code, 2) << one.named << ": " << outcome.err;
     EXPECT_NE(outcome.err.find(one.named), std::string::npos) << outcome.err;
   }
-  const Outcome missing = run(words({"evaluate", "--task", "phase", folder / "none.pdb"}, {"--other", kStructure}));
+  const Outcome missing = run(words({"evaluate", "--task", "phase", folder / "none.pdb"}, {"--other", other}));
   EXPECT_EQ(missing.code, 1);
   EXPECT_NE(missing.err.find("none.pdb"), std::string::npos) << missing.err;
 }
@@ -355,9 +364,9 @@ TEST(EvaluateCommand, PhaseRelionNamesWhatIsWrong) {
     EXPECT_NE(outcome.err.find(one.named), std::string::npos) << outcome.err;
     EXPECT_FALSE(exists(folder / "o")) << one.named;
   }
-  const Outcome missing =
-      run(words({"evaluate", "phase", kStructure},
-                {"--other", kStructure, "--out", folder / "o", "--methods", "pinn", "--weights", folder / "none.crw"}));
+  const Outcome missing = run(
+      words({"evaluate", "phase", kStructure}, {"--other", other_molecule(folder / "1ABC.pdb"), "--out", folder / "o",
+                                                "--methods", "pinn", "--weights", folder / "none.crw"}));
   EXPECT_EQ(missing.code, 1);
   EXPECT_NE(missing.err.find("none.crw"), std::string::npos) << missing.err;
 }
