@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/builtin_denoiser.hpp"
+#include "cli/unknown_variables.hpp"
 #include "core/base/sha256.hpp"
 
 namespace cryored {
@@ -135,6 +136,13 @@ std::string override_text(const ReconstructRun& run) {
   return text;
 }
 
+std::string unknown_variables_warning(const ReconstructRun& run) {
+  std::string text;
+  for (const std::string& name : unknown_variables(run.settings.surroundings))
+    text += "; warning: the variable " + name + " is no option of cryored";
+  return text;
+}
+
 Json denoiser_entry(const ReconstructRun& run) {
   const ReconstructDecision& decision = run.decision;
   Json entry{{"ran", run.report.denoiser_ran},
@@ -207,6 +215,7 @@ Json make_record(const ReconstructRun& run, bool removed_star) {
   for (const auto* path : {&request.star_path, &request.data_real, &request.data_imag, &request.weight})
     record["inputs"].push_back(file_entry(*path, around));
   record["options"] = options_entry(run.settings);
+  record["unknown_variables"] = unknown_variables(around);
   record["pixel_size"] = {{"A", run.decision.pixel_size > 0 ? Json(run.decision.pixel_size) : Json()},
                           {"source", around.shown(run.decision.pixel_size_source)}};
   record["resolution"] = resolution_entry(run.decision.resolution);
@@ -233,7 +242,7 @@ std::string log_line(const ReconstructRun& run) {
   std::string line = "cryored: " + map_name(run.request) + ": ";
   if (!run.report.denoiser_ran)
     return line + "denoiser did not run (" + reason(run) + "), Gaussian prior on " + run.device + ", " + resolution +
-           ", " + total + override_text(run) + cleanup_text(run);
+           ", " + total + override_text(run) + unknown_variables_warning(run) + cleanup_text(run);
   line += "denoiser ran on " + run.device + ", " + prior_text(run) + ", " + lambda_text(run) + ", " + resolution +
           ", " + total + " (denoiser " + number(run.denoiser->load_seconds() + run.denoiser->pass_seconds(), "%.2f s") +
           ")";
@@ -241,7 +250,8 @@ std::string log_line(const ReconstructRun& run) {
     line += run.decision.plan.result_is_denoised ? "" : "; result is the Wiener map, the denoised one lies beside it";
   if (run.decision.symmetry_unknown)
     line += "; no file of the job names its symmetry, so that the denoiser's output was not averaged (--symmetry)";
-  return line + override_text(run) + kept_noise_warning(run) + guard_warning(run) + cleanup_text(run);
+  return line + override_text(run) + unknown_variables_warning(run) + kept_noise_warning(run) + guard_warning(run) +
+         cleanup_text(run);
 }
 
 }  // namespace cryored

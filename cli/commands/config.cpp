@@ -1,42 +1,22 @@
 // cryored config: which options are in force here, and where each value comes from.
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "cli/plugin_words.hpp"
+#include "cli/unknown_variables.hpp"
 #include "core/base/json_text.hpp"
-
-extern char** environ;
 
 namespace cryored {
 namespace {
-
-// CRYORED_... variables that are no option: most likely misspelt, so they are named.
-std::vector<std::string> unknown_variables() {
-  std::vector<std::string> known{"CRYORED_CONFIG", "CRYORED_CUDA_LIBRARY", "CRYORED_LOCAL_RANKS", "CRYORED_RUNTIME_DIR",
-                                 "CRYORED_SIMD"};
-  for (const auto& option : persistent_options()) known.push_back(environment_name(option.name));
-  std::vector<std::string> unknown;
-  for (char** entry = environ; *entry; ++entry) {
-    const std::string name(*entry, std::strcspn(*entry, "="));
-    if (name.rfind("CRYORED_", 0) == 0 && std::find(known.begin(), known.end(), name) == known.end())
-      unknown.push_back(name);
-  }
-  std::sort(unknown.begin(), unknown.end());
-  return unknown;
-}
 
 int run(const Settings& settings) {
   check_plugin_values(settings);
   const auto options = persistent_options();
   const auto files = config_files();
-  const auto unknown = unknown_variables();
+  const auto unknown = unknown_variables(settings.surroundings);
   if (settings.flag("json")) {
     nlohmann::ordered_json out;
     for (const auto& option : options) {

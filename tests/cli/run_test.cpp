@@ -272,6 +272,18 @@ TEST_F(RunTest, TellsWherePixelSizeAndSymmetryWereSetAndWhatTheJobSays) {
       << variable;
 }
 
+TEST_F(RunTest, WarnsOfVariablesThatAreNoOptions) {
+  files.write();
+  Invocation invocation = call({"--prior", "gaussian", "--device", "cpu"});
+  invocation.environment["CRYORED_LAMDA"] = "0.5";
+  invocation.environment["CRYORED_THREADS"] = "1";
+  const std::string line = run(invocation).out;
+  EXPECT_NE(line.find("; warning: the variable CRYORED_LAMDA is no option of cryored"), std::string::npos) << line;
+  EXPECT_EQ(record()["unknown_variables"], Json::array({"CRYORED_LAMDA"}));
+  EXPECT_EQ(reconstruct({"--prior", "gaussian"}).out.find("no option of cryored"), std::string::npos);
+  EXPECT_EQ(record()["unknown_variables"], Json::array());
+}
+
 TEST_F(RunTest, JoinedMapIsTheWienerMapWithTheDenoisedOneBeside) {
   files.stem = "run_it012_class001";
   files.write();
