@@ -190,12 +190,7 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   const std::size_t n = map.nx, padded = n * static_cast<std::size_t>(padding);
   Map compensated = map;
   divide_by_envelope(compensated, padded);
-  Map large(padded, padded, padded);
-  large.fill(0);
-  const std::size_t off = padded / 2 - n / 2;
-  for (std::size_t z = 0; z < n; ++z)
-    for (std::size_t y = 0; y < n; ++y) std::copy_n(&compensated(0, y, z), n, &large(off, y + off, z + off));
-  HalfTransform t = forward(large);
+  HalfTransform t = forward_padded(compensated, padded);
   centre(t);
   // 1/P^3 of forward() to the 1/N^2 of a projected sum.
   const auto scale = static_cast<float>(std::pow(static_cast<double>(padded), 3) / std::pow(static_cast<double>(n), 2));
@@ -206,7 +201,9 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   width_ = centre_ + 2;
   cube_.assign(static_cast<std::size_t>(2 * side_ * side_ * width_), 0);
   float largest = 0;
-  for (const auto& v : t.data) largest = std::max({largest, std::abs(v.real()), std::abs(v.imag())});
+  const auto* const parts = reinterpret_cast<const float*>(t.data.data());
+#pragma omp parallel for simd num_threads(threads()) reduction(max : largest)
+  for (std::size_t i = 0; i < 2 * t.size(); ++i) largest = std::max(largest, std::abs(parts[i]));
   // A power of two below the largest half float: far weaker coefficients keep their digits, too. Itself a float.
   const float to_halves = largest > 0 ? std::exp2(std::min(126.f, 14 - std::floor(std::log2(largest)))) : 1.f;
   unit_ = scale / to_halves;

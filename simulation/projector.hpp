@@ -41,7 +41,7 @@ class Projector {
   long centre_, side_, width_;
   float unit_;  // of cube_
   // Half floats, real and imaginary parts in turn; x from -1 on, width_ of them; y and z with frequency 0 at centre_.
-  std::vector<std::uint16_t> cube_;
+  std::vector<std::uint16_t, AlignedAllocator<std::uint16_t>> cube_;
 };
 
 /// Trilinear insertion of slices into unpadded B (data) and K (weight) arrays.

@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "core/base/atomic_file.hpp"
+#include "core/base/huge_pages.hpp"
 
 namespace cryored {
 namespace {
 
 constexpr std::size_t kBuffer = std::size_t{4} << 20;
-static_assert(kBuffer % AtomicFile::kDiskPiece == 0);
+static_assert(kBuffer % AtomicFile::kDiskPiece == 0 && kBuffer % kHugePage == 0 &&
+              kHugePage % AtomicFile::kDiskPiece == 0);
 constexpr std::size_t kBuffers = 8;  // on their way: whoever makes the bytes does so in bursts
 
 struct Free {
@@ -26,8 +28,9 @@ struct Free {
 using Buffer = std::unique_ptr<char, Free>;
 
 Buffer new_buffer() {
-  void* memory = std::aligned_alloc(AtomicFile::kDiskPiece, kBuffer);
+  void* memory = std::aligned_alloc(kHugePage, kBuffer);
   if (!memory) throw std::bad_alloc();
+  prefer_huge_pages(memory, kBuffer);
   return Buffer(static_cast<char*>(memory));
 }
 

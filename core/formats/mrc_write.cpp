@@ -99,32 +99,66 @@ void write_values(File& file, const std::string& path, const Geometry& g, const 
 
 }  // namespace
 
+namespace {
+
+/// Sum, sum of squares and extremes of up to a few hundred values, in lanes, so that an addition does not wait for the
+/// one before. Single precision serves for so few.
+struct Run {
+  float sum, square, low, high;
+};
+constexpr std::size_t kLanes = 16, kRun = 32 * kLanes;
+
 CRYORED_CLONES("default", "avx2")
+Run sums(const float* values, std::size_t whole, float shift) {
+  float sum[kLanes] = {}, square[kLanes] = {}, low[kLanes], high[kLanes];
+  std::copy_n(values, kLanes, low);
+  std::copy_n(values, kLanes, high);
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const float value = values[i + lane], v = value - shift;
+      sum[lane] += v;
+      square[lane] += v * v;
+      low[lane] = value < low[lane] ? value : low[lane];
+      high[lane] = value > high[lane] ? value : high[lane];
+    }
+  for (std::size_t step = kLanes / 2; step > 0; step /= 2)
+    for (std::size_t lane = 0; lane < step; ++lane) {
+      sum[lane] += sum[lane + step];
+      square[lane] += square[lane + step];
+      low[lane] = std::min(low[lane], low[lane + step]);
+      high[lane] = std::max(high[lane], high[lane + step]);
+    }
+  return {sum[0], square[0], low[0], high[0]};
+}
+
+}  // namespace
+
 void MrcStatistics::add(const float* values, std::size_t n) {
   // Sums are taken about the first finite value, so that a large offset does not eat the digits of the variance.
   if (count == 0 && n > 0 && std::isfinite(values[0])) shift = values[0];
-  // In lanes, so that an addition does not wait for the one before.
-  constexpr std::size_t kLanes = 8;
-  double part[kLanes] = {}, part_square[kLanes] = {};
-  float least[kLanes], most[kLanes];
-  std::fill_n(least, kLanes, low);
-  std::fill_n(most, kLanes, high);
-  const auto take = [&](std::size_t lane, float value) {
-    const double v = value - shift;
-    part[lane] += v;
-    part_square[lane] += v * v;
-    least[lane] = std::min(least[lane], value);
-    most[lane] = std::max(most[lane], value);
-  };
-  const std::size_t whole = n - n % kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, values[i + lane]);
-  for (std::size_t i = whole; i < n; ++i) take(i - whole, values[i]);
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    sum += part[lane];
-    square += part_square[lane];
-    low = std::min(low, least[lane]);
-    high = std::max(high, most[lane]);
+  for (std::size_t begin = 0; begin < n; begin += kRun) {
+    const std::size_t here = std::min(kRun, n - begin), whole = here - here % kLanes;
+    std::size_t next = begin;
+    if (whole > 0) {
+      // About a value of its own: the first of all may be far from the others.
+      const float centre = values[begin];
+      const Run run = sums(values + begin, whole, centre);
+      if (std::isfinite(run.square)) {  // else one by one: too large to be squared in single precision
+        const double d = centre - shift, m = static_cast<double>(whole);
+        sum += run.sum + m * d;
+        square += run.square + 2 * d * run.sum + m * d * d;
+        low = std::min(low, run.low);
+        high = std::max(high, run.high);
+        next += whole;
+      }
+    }
+    for (; next < begin + here; ++next) {
+      const double v = values[next] - shift;
+      sum += v;
+      square += v * v;
+      low = std::min(low, values[next]);
+      high = std::max(high, values[next]);
+    }
   }
   count += n;
 }

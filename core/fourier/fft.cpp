@@ -162,6 +162,36 @@ HalfTransform forward(const Map& map) {
   return result;
 }
 
+HalfTransform forward_padded(const Map& map, std::size_t size) {
+  if (map.size() == 0 || std::max({map.nx, map.ny, map.nz}) > size)
+    throw Error(Problem{"Fourier transform", "size", std::to_string(size), "a cube that holds the map", ""});
+  HalfTransform result(size / 2 + 1, size, size);
+  const std::size_t plane = result.nx * size;
+  const std::size_t x0 = size / 2 - map.nx / 2, y0 = size / 2 - map.ny / 2, z0 = size / 2 - map.nz / 2;
+  Map any(size, size, 1);
+  // With the alignment of transform_planes(), for the same plan and the same last digits.
+  const bool aligned = size * size % 4 == 0 && plane % 2 == 0;
+  fftwf_plan plan = plan_for(Kind::plane_forward, size, size, 1, any.data.data(), result.data.data(), aligned);
+#pragma omp parallel num_threads(threads_for(result.size()))
+  {
+    Map section(size, size, 1);
+    section.fill(0);
+#pragma omp for schedule(dynamic)
+    for (std::size_t z = 0; z < size; ++z) {
+      std::complex<float>* const out = result.data.data() + z * plane;
+      if (z < z0 || z >= z0 + map.nz) {
+        std::fill_n(out, plane, std::complex<float>(0));
+        continue;
+      }
+      for (std::size_t y = 0; y < map.ny; ++y)
+        std::copy_n(&map.data[((z - z0) * map.ny + y) * map.nx], map.nx, &section(x0, y0 + y, 0));
+      fftwf_execute_dft_r2c(plan, section.data.data(), reinterpret_cast<fftwf_complex*>(out));
+    }
+  }
+  transform_columns(result, Kind::columns_forward, static_cast<float>(1.0 / static_cast<double>(size * size * size)));
+  return result;
+}
+
 Map inverse(HalfTransform&& transform, std::size_t nx) {
   check_half(transform, nx);
   Map result(nx, transform.ny, transform.nz);

@@ -28,6 +28,10 @@ class ThreadsHere {
 /// Transform of a real map of any size (2D when nz == 1), scaled by 1/(nx ny nz).
 HalfTransform forward(const Map& map);
 
+/// forward() of a cube of `size` voxels, zero but for the map, whose voxel N/2 lies at voxel size/2 along each axis.
+/// The large cube is not made, and planes of zeros are not transformed. Throws Error for a map that does not fit.
+HalfTransform forward_padded(const Map& map, std::size_t size);
+
 /// Inverse of forward(); `nx` is the x length of the real map (even or odd).
 Map inverse(const HalfTransform& transform, std::size_t nx);
 /// Same, using the transform as scratch (it comes back empty): saves a copy of a padded transform.

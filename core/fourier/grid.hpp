@@ -8,18 +8,24 @@
 #include <new>
 #include <vector>
 
+#include "core/base/huge_pages.hpp"
+
 namespace cryored {
 
 /// 64-byte aligned memory that is left uninitialised by resize (large maps are
-/// always overwritten; zeroing 0.5 GB costs more than a pass of the work).
+/// always overwritten; zeroing 0.5 GB costs more than a pass of the work), in huge pages where it is large.
 template <typename T>
 struct AlignedAllocator {
   using value_type = T;
   AlignedAllocator() = default;
   template <typename U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
+  T* allocate(std::size_t n) {
+    void* const memory = ::operator new(n * sizeof(T), alignment(n));
+    if (n * sizeof(T) >= 2 * kHugePage) prefer_huge_pages(memory, n * sizeof(T));
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* p, std::size_t n) { ::operator delete(p, alignment(n)); }
   template <typename U, typename... Args>
   void construct(U* p, Args&&... args) {
     if constexpr (sizeof...(Args) == 0)
@@ -30,6 +36,11 @@ struct AlignedAllocator {
   template <typename U>
   bool operator==(const AlignedAllocator<U>&) const {
     return true;
+  }
+
+ private:
+  static std::align_val_t alignment(std::size_t n) {
+    return std::align_val_t{n * sizeof(T) >= 2 * kHugePage ? kHugePage : 64};
   }
 };
 

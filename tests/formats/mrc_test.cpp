@@ -192,6 +192,42 @@ TEST(Mrc, GemmiReadsWhatWeWrite) {
   EXPECT_EQ(other.grid.get_value(4, 2, 5), map(4, 2, 5));
 }
 
+TEST(Mrc, StatisticsOfAnyCountOffsetAndSize) {
+  struct Case {
+    std::size_t count;
+    float offset, size, first;  // the first value stands apart
+  };
+  for (const auto& [count, offset, size, first] : {Case{1, 3, 1, 3},
+                                                   {15, 0, 1, 0},
+                                                   {16, 0, 1, 0},
+                                                   {512, 1e4f, 1, 1e4f},
+                                                   {513, 0, 1, 0},
+                                                   {9217, -5, 2, -5},
+                                                   {100003, 0, 1, 1e6f},
+                                                   {5000, 0, 1e25f, 0},
+                                                   {5000, 1, 1e-12f, 1}}) {
+    std::vector<float> values(count);
+    std::mt19937 engine(3);
+    std::normal_distribution<float> normal;
+    for (float& v : values) v = offset + size * normal(engine);
+    values[0] = first;
+    MrcStatistics whole, pieces;
+    whole.add(values.data(), count);
+    for (std::size_t i = 0; i < count; i += 700) pieces.add(values.data() + i, std::min<std::size_t>(700, count - i));
+    double sum = 0, square = 0;
+    for (const float v : values) sum += v;
+    const double mean = sum / static_cast<double>(count);
+    for (const float v : values) square += (v - mean) * (v - mean);
+    const double rms = std::sqrt(square / static_cast<double>(count));
+    for (const MrcStatistics& s : {whole, pieces}) {
+      EXPECT_NEAR(s.mean(), mean, 1e-6 * (rms + std::abs(mean))) << count << ", " << first;
+      EXPECT_NEAR(s.rms(), rms, 1e-5 * rms) << count << ", " << first;
+      EXPECT_EQ(s.low, *std::min_element(values.begin(), values.end()));
+      EXPECT_EQ(s.high, *std::max_element(values.begin(), values.end()));
+    }
+  }
+}
+
 TEST(Mrc, Float16RoundTripWithinHalfAnUlp) {
   const TempFolder folder;
   const Map map = random_map(7, 5, 3);

@@ -132,6 +132,26 @@ TEST(Fft, CentreMovesTheOriginByHalfTheBox) {
         ASSERT_NEAR(moved((x + n / 2) % n, (y + n / 2) % n, (z + n / 2) % n), map(x, y, z), 3e-6);
 }
 
+TEST(Fft, PaddedTransformIsThatOfTheLargerBox) {
+  const struct {
+    Size map;
+    std::size_t size;
+  } cases[] = {{{16, 16, 16}, 32}, {{15, 14, 13}, 30}, {{32, 32, 32}, 64}, {{9, 9, 9}, 21}, {{8, 8, 8}, 8}};
+  for (const auto& [from, size] : cases) {
+    const Map map = noise(from.nx, from.ny, from.nz, 9);
+    Map large(size, size, size);
+    large.fill(0);
+    for (std::size_t z = 0; z < from.nz; ++z)
+      for (std::size_t y = 0; y < from.ny; ++y)
+        for (std::size_t x = 0; x < from.nx; ++x)
+          large(x + size / 2 - from.nx / 2, y + size / 2 - from.ny / 2, z + size / 2 - from.nz / 2) = map(x, y, z);
+    const HalfTransform expected = forward(large), padded = forward_padded(map, size);
+    ASSERT_EQ(padded.size(), expected.size());
+    for (std::size_t i = 0; i < padded.size(); ++i) ASSERT_EQ(padded.data[i], expected.data[i]) << size << ", " << i;
+  }
+  EXPECT_THROW(forward_padded(noise(8, 8, 8, 1), 7), Error);
+}
+
 TEST(Fft, ThreadsGiveTheSameResultAndPlansAreShared) {
   const Map map = noise(64, 64, 64, 7);
   set_threads(1);
