@@ -113,8 +113,9 @@ std::vector<std::byte> encode_weights(const WeightsInfo& info, const std::vector
 /// source tree only, models/weights of that tree.
 std::vector<std::string> weights_search_path();
 
-/// All *.crw files on the search path, first found first, each file name once.
-std::vector<std::string> list_weights();
+/// All *.crw files on the search path of a caller whose $CRYORED_WEIGHTS is `variable`, first found first, each file
+/// name once. Throws InputError where the variable names nothing that exists.
+std::vector<std::string> list_weights(const std::string& variable);
 
 /// The file to use. `request`: a path, or the name of a shipped file with or without .crw;
 /// empty: the file that $CRYORED_WEIGHTS names, else denoiser-2.5A.crw. Throws InputError

@@ -48,10 +48,11 @@ void require_existing(const std::string& variable) {
 
 std::vector<std::string> weights_search_path() { return search_path(own_variable()); }
 
-std::vector<std::string> list_weights() {
+std::vector<std::string> list_weights(const std::string& variable) {
+  require_existing(variable);
   std::vector<std::string> files;
   std::set<std::string> names;
-  for (const auto& entry : weights_search_path())
+  for (const auto& entry : search_path(variable))
     for (const auto& file : files_at(entry))
       if (names.insert(fs::path(file).filename().string()).second) files.push_back(file);
   return files;

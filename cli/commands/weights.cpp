@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/builtin_denoiser.hpp"
 #include "cli/command.hpp"
 #include "cli/common_options.hpp"
 #include "core/base/error.hpp"
@@ -56,7 +57,10 @@ int run(const Settings& settings) {
     throw UsageError(Problem{"cryored weights", "action", action, "list or verify", "see cryored weights --help"});
   std::vector<std::string> files(settings.arguments.begin() + (settings.arguments.empty() ? 0 : 1),
                                  settings.arguments.end());
-  if (files.empty()) files = list_weights();
+  if (files.empty()) {
+    const std::string variable = settings.surroundings.variable("CRYORED_WEIGHTS");
+    files = list_weights(is_builtin(variable) ? "" : variable);
+  }
   if (files.empty()) {
     std::string places;
     for (const auto& folder : weights_search_path()) places += (places.empty() ? "" : ", ") + folder;

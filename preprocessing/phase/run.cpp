@@ -65,6 +65,7 @@ class PhaseRun {
     } catch (const std::exception& failure) {
       meeting.finish(one_line(failure.what()));
       mark_failure();
+      if (leads()) fs::remove(work_, error);  // where nothing lies in it: there is nothing to go on with
       throw;
     }
     meeting.finish();

@@ -491,6 +491,14 @@ TEST_F(RunTest, WeightsCommand) {
   expect_failure(call({"--prior", "red", "--device", "cpu", "--weights", scratch / "bent.crw"}),
                  {"bent.crw", "Remedy"});
   EXPECT_EQ(run(std::vector<std::string>{cryored(), "weights", "burn"}).code, 2);
+  Invocation listed;
+  listed.words = {cryored(), "weights"};
+  listed.environment["CRYORED_WEIGHTS"] = scratch / "bent.crw";
+  EXPECT_NE(run(listed).out.find("bent.crw"), std::string::npos);
+  listed.environment["CRYORED_WEIGHTS"] = scratch / "none";
+  const Outcome none = run(listed);
+  EXPECT_EQ(none.code, 1) << none.out;
+  EXPECT_NE(none.err.find("environment variable CRYORED_WEIGHTS: found"), std::string::npos) << none.err;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ TEST(ShippedWeights, OfThePhaseNetworkAreFoundWholeAndDescribed) {
   EXPECT_LT(info.file_bytes, 10'000'000u);
   EXPECT_FALSE(info.training.empty() || info.metrics.empty());
   EXPECT_THROW(require_denoiser(info), InputError);
-  const auto all = list_weights();
+  const auto all = list_weights("");
   EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const std::string& f) { return f.ends_with(".crw"); }), 3);
 }
 

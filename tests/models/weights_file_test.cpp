@@ -351,7 +351,9 @@ TEST_F(WeightsSearch, VariableNamesAFolderOrAFile) {
   EXPECT_EQ(find_weights("mine"), wanted);
   EXPECT_EQ(find_weights("mine.crw"), wanted);
   EXPECT_EQ(find_weights(wanted), wanted);
-  EXPECT_EQ(list_weights().front(), wanted);
+  EXPECT_EQ(list_weights(folder_.path()).front(), wanted);
+  EXPECT_EQ(list_weights(wanted).front(), wanted);
+  EXPECT_THROW(list_weights(folder_.file("none")), InputError);
   setenv("CRYORED_WEIGHTS", wanted.c_str(), 1);
   EXPECT_EQ(find_weights(), wanted);
   EXPECT_EQ(find_weights("mine"), wanted);

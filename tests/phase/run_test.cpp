@@ -312,6 +312,7 @@ TEST_F(PhaseRunTest, FilesOfOthersAreNotReplaced) {
     }
     EXPECT_EQ(read_file(folder + "/" + name), read_file(star_));
     EXPECT_FALSE(exists(folder + "/phases_1.mrcs"));
+    EXPECT_FALSE(exists(folder + "/.cryored_phase")) << "nothing to go on with";
   }
 }
 
