@@ -88,7 +88,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::str
     const std::string name = entry.substr(0, entry.find('='));
     if (!environment.contains(name) && (!passes || passes(name))) assignments.push_back(entry);
   }
-  for (const auto& [name, value] : environment) assignments.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment) assignments.push_back(std::string(name).append("=").append(value));
   std::vector<char*> argv, envp;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   for (const std::string& entry : assignments) envp.push_back(const_cast<char*>(entry.c_str()));

@@ -158,7 +158,7 @@ SlicePixels slice_pixels(std::size_t box, int radius) {
 void move_slice(const SlicePixels& pixels, double dx, double dy, std::complex<float>* slice) {
   const double unit = -2 * std::numbers::pi / static_cast<double>(pixels.box);
   const int r = pixels.radius;
-  std::vector<std::complex<float>> px(static_cast<std::size_t>(r) + 1), py(static_cast<std::size_t>(2 * r) + 1);
+  std::vector<std::complex<float>> px(static_cast<std::size_t>(r) + 1), py(2 * static_cast<std::size_t>(r) + 1);
   for (int k = 0; k <= r; ++k) px[static_cast<std::size_t>(k)] = std::polar(1.f, static_cast<float>(unit * dx * k));
   for (int k = -r; k <= r; ++k)
     py[static_cast<std::size_t>(k + r)] = std::polar(1.f, static_cast<float>(unit * dy * k));

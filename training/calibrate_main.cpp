@@ -178,6 +178,7 @@ int run(const Settings& settings) {
     refuse_same_output("--samples", settings.text("samples"), "--out", settings.text("out"));
   const auto places = held_out_pairs(settings.arguments, settings.integer("most"));
   std::vector<std::string> shards;
+  shards.reserve(places.size());
   for (const auto& place : places) shards.push_back(place.shard);
   refuse_input_as_output(shards, settings.text("out"));
   if (!settings.text("samples").empty()) {
@@ -214,6 +215,7 @@ int run(const Settings& settings) {
   if (!settings.text("samples").empty()) write_samples(settings.text("samples"), samples);
 
   std::vector<const ShellSample*> all;
+  all.reserve(samples.size());
   for (const auto& s : samples) all.push_back(&s);
   const ConfidenceTable table =
       fit_confidence(all, voxel, {}, settings.number("smoothness"), settings.number("prior-weight"));

@@ -92,6 +92,7 @@ std::string identity(const std::vector<Structure>& structures) {
 
 std::vector<std::string> names(const std::vector<Structure>& structures) {
   std::vector<std::string> all;
+  all.reserve(structures.size());
   for (const auto& s : structures) all.push_back(structure_id(s.path));
   return all;
 }

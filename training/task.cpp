@@ -34,6 +34,7 @@ Tensors stack_examples(const std::vector<Tensors>& examples) {
   Tensors batch(examples.at(0).size());
   for (std::size_t t = 0; t < batch.size(); ++t) {
     std::vector<torch::Tensor> parts;
+    parts.reserve(examples.size());
     for (const auto& example : examples) parts.push_back(example.at(t));
     batch[t] = torch::stack(parts);
   }

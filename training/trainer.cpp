@@ -235,6 +235,7 @@ std::vector<Trainer::Part> Trainer::load(std::int64_t step) const {
   std::vector<Part> mine;
   for (int a = 0; a < o_.accumulate; ++a) {
     std::vector<Tensors> examples;
+    examples.reserve(static_cast<std::size_t>(size));
     for (int b = 0; b < size; ++b)
       examples.push_back(
           task_->source().draw({o_.seed, step, (ranks_.rank() * o_.accumulate + a) * size + b, o_.batch}));

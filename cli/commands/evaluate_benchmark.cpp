@@ -80,7 +80,7 @@ BenchmarkSetup setup_of(const Settings& settings, const std::vector<BenchmarkCel
   for (const std::string& file : files) {
     const auto [known, fresh] = setup.structures.emplace(upper_case(structure_id(file)), fs::absolute(file).string());
     const bool needed = std::any_of(cells.begin(), cells.end(),
-                                    [&](const BenchmarkCell& cell) { return cell.structure == known->first; });
+                                    [&, id = known->first](const BenchmarkCell& cell) { return cell.structure == id; });
     if (!fresh && needed)
       throw InputError({file, "identifier", known->first + ", as " + known->second + " has", "one file for each",
                         "rename one of them, or leave one out"});

@@ -159,7 +159,7 @@ class PhaseRun {
       if (!table) table = &star.tables.front();  // RELION 3.0
       if (!table->has("rlnImageName") || table->rows() == 0) return "no images";
       for (std::size_t row = 0; row < table->rows(); ++row) {
-        const std::string image(table->text(row, "rlnImageName"));
+        std::string image(table->text(row, "rlnImageName"));
         const std::string stack = fs::path(image.substr(image.find('@') + 1)).filename().string();
         if (stack.rfind("phases_", 0) != 0 || fs::path(stack).extension() != ".mrcs") return image;
       }

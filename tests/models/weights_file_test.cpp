@@ -193,8 +193,8 @@ TEST(WeightsFile, MetadataOutOfRangeIsNamed) {
       {"{", "[", "JSON"},
   };
   for (const auto& [from, to, field] : changes)
-    expect_error<InputError>([&] { parse_weights_structure(with_json(file, from, to), "x.crw"); }, "x.crw", field,
-                             "Remedy");
+    expect_error<InputError>([&, from = from, to = to] { parse_weights_structure(with_json(file, from, to), "x.crw"); },
+                             "x.crw", field, "Remedy");
   EXPECT_NO_THROW(parse_weights_structure(with_json(file, "CC0-1.0", "CC-BY-4.0"), "x.crw"));
 }
 
@@ -322,8 +322,8 @@ TEST(WeightsConfidence, ACorruptTableIsRefused) {
       {"\"frequency_per_A\": [", "\"frequency_per_A\": 3, \"old\": [", "frequency_per_A"},
   };
   for (const auto& [from, to, field] : changes)
-    expect_error<InputError>([&] { parse_weights_structure(with_json(file, from, to), "x.crw"); }, "x.crw", field,
-                             "cryored-calibrate");
+    expect_error<InputError>([&, from = from, to = to] { parse_weights_structure(with_json(file, from, to), "x.crw"); },
+                             "x.crw", field, "cryored-calibrate");
   EXPECT_EQ(parse_weights_structure(file, "x.crw").confidence->prior_weight, 1) << "absent: as before";
   info.confidence->prior_weight = 16;
   const auto weighed = encode_weights(info, {{"a", {2}, {1, 2}}});

@@ -422,7 +422,7 @@ TEST(RankMeeting, NamesTheRanksThatNeverCame) {
 }
 
 TEST(RankPlace, ReadsLaunchers) {
-  const auto place = [](std::map<std::string, std::string> variables) {
+  const auto place = [](const std::map<std::string, std::string>& variables) {
     return rank_place([variables](const std::string& name) {
       const auto found = variables.find(name);
       return found == variables.end() ? std::string() : found->second;
