@@ -30,6 +30,7 @@ std::vector<double> interpolation_envelope(std::size_t box, std::size_t padded) 
 
 void divide_by_envelope(Map& map, std::size_t padded) {
   const auto e = interpolation_envelope(map.nx, padded);
+#pragma omp parallel for num_threads(threads()) schedule(static)
   for (std::size_t z = 0; z < map.nz; ++z)
     for (std::size_t y = 0; y < map.ny; ++y)
       for (std::size_t x = 0; x < map.nx; ++x) map(x, y, z) = static_cast<float>(map(x, y, z) / (e[x] * e[y] * e[z]));
@@ -190,8 +191,7 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   const std::size_t n = map.nx, padded = n * static_cast<std::size_t>(padding);
   Map compensated = map;
   divide_by_envelope(compensated, padded);
-  HalfTransform t = forward_padded(compensated, padded);
-  centre(t);
+  const HalfTransform t = forward_padded(compensated, padded);
   // 1/P^3 of forward() to the 1/N^2 of a projected sum.
   const auto scale = static_cast<float>(std::pow(static_cast<double>(padded), 3) / std::pow(static_cast<double>(n), 2));
   const long reach = std::min<long>(static_cast<long>(padding) * radius + 1, static_cast<long>(padded / 2) - 1);
@@ -199,7 +199,7 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   side_ = 2 * centre_ + 1;
   // Half of it, and the plane before: the other half is the conjugate, and what is smaller stays in the caches.
   width_ = centre_ + 2;
-  cube_.assign(static_cast<std::size_t>(2 * side_ * side_ * width_), 0);
+  cube_.resize(static_cast<std::size_t>(2 * side_ * side_ * width_));
   float largest = 0;
   const auto* const parts = reinterpret_cast<const float*>(t.data.data());
 #pragma omp parallel for simd num_threads(threads()) reduction(max : largest)
@@ -208,19 +208,25 @@ Projector::Projector(const Map& map, int padding, int radius) : padding_(padding
   const float to_halves = largest > 0 ? std::exp2(std::min(126.f, 14 - std::floor(std::log2(largest)))) : 1.f;
   unit_ = scale / to_halves;
   const auto p = static_cast<long>(padded);
-  const auto along = static_cast<std::size_t>(reach + 2);
+  const auto row = [&](long y, long z) {
+    return &t(0, static_cast<std::size_t>((y + p) % p), static_cast<std::size_t>((z + p) % p));
+  };
+  const auto along = static_cast<std::size_t>(reach + 2), room = static_cast<std::size_t>(width_);
 #pragma omp parallel for num_threads(threads()) schedule(static)
-  for (long z = -reach; z <= reach; ++z) {
-    std::vector<std::complex<float>> line(along);
-    for (long y = -reach; y <= reach; ++y) {
-      const auto row = [&](long ky, long kz) {
-        return &t(0, static_cast<std::size_t>((ky + p) % p), static_cast<std::size_t>((kz + p) % p));
-      };
-      line[0] = std::conj(row(-y, -z)[1]) * to_halves;
+  for (long z = -centre_; z <= centre_; ++z) {
+    std::vector<std::complex<float>> line(room);  // zero beyond `along`
+    std::uint16_t* to = &cube_[static_cast<std::size_t>(2 * (z + centre_) * side_ * width_)];
+    for (long y = -centre_; y <= centre_; ++y, to += 2 * room) {
+      if (std::abs(z) > reach || std::abs(y) > reach) {
+        std::fill_n(to, 2 * room, std::uint16_t{0});
+        continue;
+      }
+      // The origin at pixel N/2: what centre() does, here without a pass over the transform.
+      const float even = (y + z) % 2 == 0 ? to_halves : -to_halves;
+      line[0] = std::conj(row(-y, -z)[1]) * -even;
       const std::complex<float>* values = row(y, z);
-      for (std::size_t x = 1; x < along; ++x) line[x] = values[x - 1] * to_halves;
-      float_to_half(reinterpret_cast<const float*>(line.data()),
-                    &cube_[static_cast<std::size_t>(2 * ((z + centre_) * side_ + y + centre_) * width_)], 2 * along);
+      for (std::size_t x = 0; x + 1 < along; ++x) line[x + 1] = values[x] * (x % 2 == 0 ? even : -even);
+      float_to_half(reinterpret_cast<const float*>(line.data()), to, 2 * room);
     }
   }
 }

@@ -123,6 +123,9 @@ int run(const Settings& settings) {
     if (noise) words.insert(words.end(), {"--add_noise", "--white_noise", "1"});
     ChildRun relion{1e30, 1e30, 0}, cryored{1e30, 1e30, 0};
     for (long i = 0; i < settings.integer("repeats"); ++i) {
+      // Neither has an older file to free: nearly a tenth of our time otherwise, and little of RELION's.
+      for (const std::string& stack : {ours, theirs}) fs::remove(stack);
+      fs::remove_all(folder / "again");
       const ChildRun r = run_child(words, folder.string(), (folder / "log").string());
       if (r.wall < relion.wall) relion = r;
       const auto begin = std::chrono::steady_clock::now();

@@ -19,6 +19,15 @@ __attribute__((target("avx,f16c"))) std::size_t convert_eights(const std::uint16
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i))));
   return i;
 }
+
+/// The same the other way, to the nearest half, ties to even.
+__attribute__((target("avx,f16c"))) std::size_t convert_eights(const float* in, std::uint16_t* out, std::size_t count) {
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
+  return i;
+}
 const bool has_f16c = __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
 #endif
 
@@ -38,18 +47,8 @@ void convert(const std::uint16_t* in, float* out, std::size_t count) {
   }
 }
 
-}  // namespace
-
-void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
-  std::size_t done = 0;
-#if defined(CRYORED_F16C)
-  if (has_f16c) done = convert_eights(in, out, count);
-#endif
-  convert(in + done, out + done, count - done);
-}
-
 CRYORED_CLONES("default", "avx2", "avx512f")
-void float_to_half(const float* in, std::uint16_t* out, std::size_t count) {
+void convert(const float* in, std::uint16_t* out, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(in[i]);
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
@@ -64,6 +63,24 @@ void float_to_half(const float* in, std::uint16_t* out, std::size_t count) {
     half = body >= 0x477ff000u ? special : half;  // 65520, halfway to the next power of two
     out[i] = static_cast<std::uint16_t>(half | sign);
   }
+}
+
+}  // namespace
+
+void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
+  std::size_t done = 0;
+#if defined(CRYORED_F16C)
+  if (has_f16c) done = convert_eights(in, out, count);
+#endif
+  convert(in + done, out + done, count - done);
+}
+
+void float_to_half(const float* in, std::uint16_t* out, std::size_t count) {
+  std::size_t done = 0;
+#if defined(CRYORED_F16C)
+  if (has_f16c) done = convert_eights(in, out, count);
+#endif
+  convert(in + done, out + done, count - done);
 }
 
 }  // namespace cryored

@@ -77,8 +77,9 @@ fftwf_plan plan_for(Kind kind, std::size_t nx, std::size_t ny, int count, float*
   return plan;
 }
 
-/// 1D transforms along z of the whole array, in place, times `scale`.
-void transform_columns(HalfTransform& half, Kind kind, float scale) {
+/// 1D transforms along z of the whole array, in place, times `scale`; the planes before z0 and from z1 on count as
+/// zero, whatever they hold.
+void transform_columns(HalfTransform& half, Kind kind, float scale, std::size_t z0, std::size_t z1) {
   using Complex = std::complex<float>;
   const std::size_t plane = half.nx * half.ny, nz = half.nz;
   const std::size_t blocks = (plane + columns - 1) / columns;
@@ -91,9 +92,11 @@ void transform_columns(HalfTransform& half, Kind kind, float scale) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::size_t start = block * columns, width = std::min(columns, plane - start);
       Complex* const data = half.data.data() + start;
-      for (std::size_t z = 0; z < nz; ++z) std::copy_n(data + z * plane, width, &buffer[z * columns]);
+      std::fill_n(buffer.begin(), z0 * columns, Complex(0));
+      std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(z1 * columns), buffer.end(), Complex(0));
+      for (std::size_t z = z0; z < z1; ++z) std::copy_n(data + z * plane, width, &buffer[z * columns]);
       if (width < columns)
-        for (std::size_t z = 0; z < nz; ++z) std::fill_n(&buffer[z * columns + width], columns - width, Complex(0));
+        for (std::size_t z = z0; z < z1; ++z) std::fill_n(&buffer[z * columns + width], columns - width, Complex(0));
       fftwf_execute_dft(plan, reinterpret_cast<fftwf_complex*>(buffer.data()),
                         reinterpret_cast<fftwf_complex*>(buffer.data()));
       for (std::size_t z = 0; z < nz; ++z)
@@ -156,7 +159,7 @@ HalfTransform forward(const Map& map) {
   transform_planes(const_cast<float*>(map.data.data()), result, map.nx, true);
   const float scale = static_cast<float>(1.0 / static_cast<double>(map.size()));
   if (map.nz > 1)
-    transform_columns(result, Kind::columns_forward, scale);
+    transform_columns(result, Kind::columns_forward, scale, 0, map.nz);
   else
     for (auto& value : result.data) value *= scale;
   return result;
@@ -177,25 +180,22 @@ HalfTransform forward_padded(const Map& map, std::size_t size) {
     Map section(size, size, 1);
     section.fill(0);
 #pragma omp for schedule(dynamic)
-    for (std::size_t z = 0; z < size; ++z) {
-      std::complex<float>* const out = result.data.data() + z * plane;
-      if (z < z0 || z >= z0 + map.nz) {
-        std::fill_n(out, plane, std::complex<float>(0));
-        continue;
-      }
+    for (std::size_t z = 0; z < map.nz; ++z) {
+      std::complex<float>* const out = result.data.data() + (z0 + z) * plane;
       for (std::size_t y = 0; y < map.ny; ++y)
-        std::copy_n(&map.data[((z - z0) * map.ny + y) * map.nx], map.nx, &section(x0, y0 + y, 0));
+        std::copy_n(&map.data[(z * map.ny + y) * map.nx], map.nx, &section(x0, y0 + y, 0));
       fftwf_execute_dft_r2c(plan, section.data.data(), reinterpret_cast<fftwf_complex*>(out));
     }
   }
-  transform_columns(result, Kind::columns_forward, static_cast<float>(1.0 / static_cast<double>(size * size * size)));
+  const auto scale = static_cast<float>(1.0 / static_cast<double>(size * size * size));
+  transform_columns(result, Kind::columns_forward, scale, z0, z0 + map.nz);
   return result;
 }
 
 Map inverse(HalfTransform&& transform, std::size_t nx) {
   check_half(transform, nx);
   Map result(nx, transform.ny, transform.nz);
-  if (transform.nz > 1) transform_columns(transform, Kind::columns_inverse, 1.0f);
+  if (transform.nz > 1) transform_columns(transform, Kind::columns_inverse, 1.0f, 0, transform.nz);
   transform_planes(result.data.data(), transform, nx, false);
   transform = HalfTransform();
   return result;
