@@ -12,13 +12,9 @@ namespace cryored {
 void make_images(MrcStackWriter& stack, std::size_t box, std::size_t count,
                  const std::function<ImageMaker()>& new_maker, const std::function<void(std::size_t)>& progress) {
   constexpr std::size_t kBlock = 512;
-  const std::size_t area = box * box;
-  Grid<float> blocks[2];
-  for (Grid<float>& block : blocks) block = Grid<float>(box, box, std::min(kBlock, count));
-  std::size_t unwritten = 0;  // images of the block before this one
-  for (std::size_t begin = 0, number = 0; begin < count || unwritten > 0; begin += kBlock, ++number) {
-    const std::size_t here = begin < count ? std::min(kBlock, count - begin) : 0;
-    float *block = blocks[number % 2].data.data(), *before = blocks[(number + 1) % 2].data.data();
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const std::size_t here = std::min(kBlock, count - begin);
+    stack.open_block(here);
     std::exception_ptr fault;
     const auto guarded = [&](const auto& work) {
       try {
@@ -30,19 +26,21 @@ void make_images(MrcStackWriter& stack, std::size_t box, std::size_t count,
     };
 #pragma omp parallel num_threads(threads())
     {
-      // One thread writes what was made last, while the others go on.
-#pragma omp single nowait
-      guarded([&] {
-        for (std::size_t i = 0; i < unwritten; ++i) stack.append(before + i * area);
-      });
       ImageMaker make;
-      guarded([&] { make = new_maker(); });
+      Map image;
+      guarded([&] {
+        make = new_maker();
+        image = Map(box, box, 1);
+      });
 #pragma omp for schedule(dynamic, 8)
-      for (std::size_t i = 0; i < here; ++i) guarded([&] { make(begin + i, block + i * area); });
+      for (std::size_t i = 0; i < here; ++i)
+        guarded([&] {
+          make(begin + i, image.data.data());
+          stack.put(i, image.data.data());
+        });
     }
     if (fault) std::rethrow_exception(fault);
-    unwritten = here;
-    if (progress && here > 0) progress(begin + here);
+    if (progress) progress(begin + here);
   }
 }
 

@@ -39,18 +39,26 @@ Buffer new_buffer() {
 struct AtomicStream::State {
   explicit State(const std::string& path) : file(path) {}
 
-  /// Gives the full buffer to the thread and takes an empty one.
+  /// Gives the first open buffer, a full one, to the thread.
   void hand_over() {
     if (!thread.joinable()) thread = std::jthread([this](const std::stop_token& stop) { run(stop); });
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return full.size() < kBuffers; });
     if (fault) std::rethrow_exception(fault);
-    if (empty.empty()) empty.push_back(new_buffer());
-    full.push_back(std::move(filling));
-    filling = std::move(empty.back());
-    empty.pop_back();
-    used = 0;
+    full.push_back(std::move(open.front()));
+    open.pop_front();
+    used -= kBuffer;
     changed.notify_all();
+  }
+
+  /// Room for `count` bytes more.
+  void open_for(std::size_t count) {
+    const std::scoped_lock lock(mutex);
+    for (std::size_t room = open.size() * kBuffer; room < used + count; room += kBuffer) {
+      if (empty.empty()) empty.push_back(new_buffer());
+      open.push_back(std::move(empty.back()));
+      empty.pop_back();
+    }
   }
 
   void wait_until_written() {
@@ -79,9 +87,9 @@ struct AtomicStream::State {
     }
   }
 
-  AtomicFile file;  // the thread's while anything is `full`
-  Buffer filling = new_buffer();
-  std::size_t used = 0;  // of `filling`
+  AtomicFile file;                     // the thread's while anything is `full`
+  std::deque<Buffer> open;             // being filled, one after the other
+  std::size_t used = 0, reserved = 0;  // bytes of `open`; where the last reservation among them begins
   std::mutex mutex;
   std::condition_variable_any changed;
   std::deque<Buffer> full;  // to be written, in this order; the first one is in the thread's hands
@@ -93,23 +101,40 @@ struct AtomicStream::State {
 AtomicStream::AtomicStream(const std::string& final_path) : state_(std::make_unique<State>(final_path)) {}
 AtomicStream::~AtomicStream() = default;
 
-void AtomicStream::write(const void* bytes, std::size_t count) {
+void AtomicStream::reserve(std::size_t count) {
+  State& s = *state_;
+  while (s.used >= kBuffer) s.hand_over();
+  s.open_for(count);
+  s.reserved = s.used;
+  s.used += count;
+}
+
+void AtomicStream::place(std::size_t offset, const void* bytes, std::size_t count) {
   State& s = *state_;
   const char* from = static_cast<const char*>(bytes);
-  while (count > 0) {
-    const std::size_t here = std::min(count, kBuffer - s.used);
-    std::memcpy(s.filling.get() + s.used, from, here);
-    s.used += here;
+  for (std::size_t at = s.reserved + offset; count > 0;) {
+    const std::size_t here = std::min(count, kBuffer - at % kBuffer);
+    std::memcpy(s.open[at / kBuffer].get() + at % kBuffer, from, here);
+    at += here;
     from += here;
     count -= here;
-    if (s.used == kBuffer) s.hand_over();
+  }
+}
+
+void AtomicStream::write(const void* bytes, std::size_t count) {
+  const char* from = static_cast<const char*>(bytes);
+  for (std::size_t here = 0; count > 0; from += here, count -= here) {
+    here = std::min(count, kBuffer);
+    reserve(here);
+    place(0, from, here);
   }
 }
 
 void AtomicStream::commit(const void* head, std::size_t count) {
   State& s = *state_;
+  while (s.used >= kBuffer) s.hand_over();
   s.wait_until_written();
-  s.file.write(s.filling.get(), s.used);
+  if (s.used > 0) s.file.write(s.open.front().get(), s.used);
   s.used = 0;
   s.file.overwrite(0, head, count);
   s.file.commit();

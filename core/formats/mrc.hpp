@@ -104,7 +104,11 @@ class MrcStackWriter {
                  MrcMode mode = MrcMode::float32);
   ~MrcStackWriter();
   void append(const float* section);  ///< nx * ny floats
-  void close();                       ///< throws unless exactly `count` sections were appended
+  /// The next `count` sections, by put() and in any order, before any other call.
+  void open_block(std::size_t count);
+  /// A section of the open block, counted from 0; each once. Threads may put different ones at once.
+  void put(std::size_t index, const float* section);
+  void close();  ///< throws unless exactly `count` sections were given
 
  private:
   struct State;

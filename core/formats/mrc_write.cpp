@@ -73,6 +73,16 @@ void build_header(unsigned char* header, const Geometry& g, const MrcStatistics&
   std::copy_n(label, sizeof label - 1, header + 224);
 }
 
+/// A part of what an AtomicStream has reserved, filled from its beginning.
+struct Reserved {
+  AtomicStream& stream;
+  std::size_t offset;
+  void write(const void* bytes, std::size_t count) {
+    stream.place(offset, bytes, count);
+    offset += count;
+  }
+};
+
 template <class File>
 void write_values(File& file, const std::string& path, const Geometry& g, const float* values, std::size_t count,
                   std::uint64_t first) {
@@ -194,12 +204,23 @@ std::array<unsigned char, 1024> mrc_stack_header(const std::string& path, std::s
   return header;
 }
 
+namespace {
+
+MrcStatistics statistics_of(const float* values, std::size_t n) {
+  MrcStatistics statistics;
+  statistics.add(values, n);
+  return statistics;
+}
+
+}  // namespace
+
 void write_mrc(const std::string& path, const Map& map, double pixel_size, MrcMode mode, bool is_stack,
                const MrcPlacement& placement) {
   const Geometry g{map.nx, map.ny, map.nz, pixel_size, mode, is_stack, placement};
   check(path, g);
   MrcStatistics statistics;
-  for (std::size_t z = 0; z < map.nz; ++z) statistics.add(map.data.data() + z * map.nx * map.ny, map.nx * map.ny);
+  for (std::size_t z = 0; z < map.nz; ++z)
+    statistics.add(statistics_of(map.data.data() + z * map.nx * map.ny, map.nx * map.ny));
   unsigned char header[kHeaderBytes];
   build_header(header, g, statistics);
   AtomicFile file(path);
@@ -212,10 +233,25 @@ struct MrcStackWriter::State {
   State(const std::string& p, const Geometry& g) : path(p), geometry(g), file(p) {}
   std::string path;
   Geometry geometry;
-  MrcStatistics statistics;
+  MrcStatistics statistics;  // of the blocks before the open one
   AtomicStream file;
-  std::size_t written = 0;
+  std::size_t written = 0;           // sections, with those of the open block
+  std::vector<MrcStatistics> block;  // of each section of the open block; those without values are not there yet
   bool closed = false;
+
+  std::size_t section_bytes() const {
+    return geometry.nx * geometry.ny * (geometry.mode == MrcMode::float32 ? sizeof(float) : sizeof(std::uint16_t));
+  }
+
+  void close_block() {
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      if (block[i].count == 0)
+        throw Error(Problem{path, "stack", "section " + std::to_string(written - block.size() + i + 1) + " left out",
+                            "every section", ""});
+      statistics.add(block[i]);
+    }
+    block.clear();
+  }
 };
 
 MrcStackWriter::MrcStackWriter(const std::string& path, std::size_t nx, std::size_t ny, std::size_t count,
@@ -230,19 +266,35 @@ MrcStackWriter::MrcStackWriter(const std::string& path, std::size_t nx, std::siz
 MrcStackWriter::~MrcStackWriter() = default;
 
 void MrcStackWriter::append(const float* section) {
+  open_block(1);
+  put(0, section);
+}
+
+void MrcStackWriter::open_block(std::size_t count) {
   State& s = *state_;
-  if (s.closed || s.written == s.geometry.nz)
-    throw Error(Problem{s.path, "stack", "section " + std::to_string(s.written + 1),
+  s.close_block();
+  if (s.closed || count > s.geometry.nz - s.written)
+    throw Error(Problem{s.path, "stack", "section " + std::to_string(s.written + count),
                         std::to_string(s.geometry.nz) + " sections as announced", ""});
-  const std::size_t count = s.geometry.nx * s.geometry.ny;
-  write_values(s.file, s.path, s.geometry, section, count, static_cast<std::uint64_t>(s.written) * count);
-  s.statistics.add(section, count);
-  ++s.written;
+  s.file.reserve(count * s.section_bytes());
+  s.block.resize(count);
+  s.written += count;
+}
+
+void MrcStackWriter::put(std::size_t index, const float* section) {
+  State& s = *state_;
+  const std::size_t values = s.geometry.nx * s.geometry.ny;
+  MrcStatistics& statistics = s.block.at(index);
+  Reserved part{s.file, index * s.section_bytes()};
+  write_values(part, s.path, s.geometry, section, values,
+               static_cast<std::uint64_t>(s.written - s.block.size() + index) * values);
+  statistics = statistics_of(section, values);
 }
 
 void MrcStackWriter::close() {
   State& s = *state_;
   if (s.closed) return;
+  s.close_block();
   if (s.written != s.geometry.nz)
     throw Error(Problem{s.path, "stack", std::to_string(s.written) + " sections written",
                         std::to_string(s.geometry.nz) + " sections as announced", ""});

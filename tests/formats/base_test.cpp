@@ -100,6 +100,30 @@ TEST(AtomicStream, EqualsAFileOnDisksAndInMemory) {
     }
 }
 
+TEST(AtomicStream, PartsOfAReservationComeInAnyOrder) {
+  const TempFolder folder;
+  std::string content(21 * (1 << 20) + 5, 0);  // more than one buffer a reservation
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 2654435761u >> 24);
+  constexpr std::size_t kPart = 36'000;
+  AtomicStream file(folder / "large");
+  file.write(content.data(), 1024);
+  for (std::size_t begin = 1024; begin < content.size();) {
+    const std::size_t count = std::min<std::size_t>(200 * kPart, content.size() - begin);
+    file.reserve(count);
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t first = 0; first < 3; ++first)
+        threads.emplace_back([&, first] {
+          for (std::size_t at = first * kPart; at < count; at += 3 * kPart)
+            file.place(at, content.data() + begin + at, std::min(kPart, count - at));
+        });
+    }
+    begin += count;
+  }
+  file.commit("abc", 3);
+  EXPECT_TRUE(read_bytes(folder / "large") == "abc" + content.substr(3));
+}
+
 TEST(AtomicStream, LeavesNothingWithoutCommit) {
   const TempFolder folder;
   {

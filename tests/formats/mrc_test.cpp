@@ -253,6 +253,26 @@ TEST(Mrc, StackWriterEqualsWholeStack) {
   EXPECT_TRUE(read_mrc_header(folder / "pieces.mrcs").is_stack);
 }
 
+TEST(Mrc, SectionsOfABlockComeInAnyOrder) {
+  const TempFolder folder;
+  const Map map = random_map(8, 6, 5);
+  for (const MrcMode mode : {MrcMode::float32, MrcMode::float16}) {
+    write_mrc(folder / "whole.mrcs", map, 2, mode, true);
+    MrcStackWriter writer(folder / "pieces.mrcs", 8, 6, 5, 2, mode);
+    writer.append(&map(0, 0, 0));
+    writer.open_block(3);
+    for (const std::size_t i : {2, 0, 1}) writer.put(i, &map(0, 0, 1 + i));
+    writer.append(&map(0, 0, 4));
+    writer.close();
+    EXPECT_EQ(read_bytes(folder / "pieces.mrcs"), read_bytes(folder / "whole.mrcs"));
+  }
+  MrcStackWriter writer(folder / "left out.mrcs", 8, 6, 5, 2);
+  writer.open_block(5);
+  for (const std::size_t i : {4, 0, 1, 3}) writer.put(i, &map(0, 0, i));
+  EXPECT_THROW(writer.close(), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "left out.mrcs"));
+}
+
 TEST(Mrc, WrittenTwiceIsEqual) {
   const TempFolder folder;
   const Map map = random_map(4, 4, 4);
