@@ -94,7 +94,7 @@ RankPlace rank_place(const std::function<std::string(const std::string&)>& envir
 }
 
 RankMeeting::RankMeeting(const RankPlace& place, std::string folder, double timeout)
-    : place_(place), folder_(std::move(folder)), token_(random_word()), timeout_(timeout) {
+    : place_(place), folder_(std::move(folder)), token_(random_word()), timeout_(timeout), joined_(place.rank == 0) {
   if (place_.size == 1) return;
   silences_.resize(static_cast<std::size_t>(place_.size));
   signs_ = std::thread([this, each = std::min(5.0, timeout / 5)] { live(each); });
@@ -190,6 +190,7 @@ void RankMeeting::begin() {
       if (lines[1] != "go") throw Error(place + ": rank 0 stopped: " + lines[1].substr(lines[1].find(" ") + 1));
       token_ = lines[0];
       write_text_atomically(file("ready." + number), token_ + "\n");
+      joined_ = true;
       return;
     }
     listen_to(0, leader);  // it may prepare for long
@@ -215,7 +216,7 @@ void RankMeeting::cancel(const std::string& problem) {
 
 void RankMeeting::finish(const std::string& problem) {
   end_signs();
-  if (place_.rank == 0) return;
+  if (place_.rank == 0 || !joined_) return;
   write_text_atomically(file("done." + std::to_string(place_.rank)), token_ + "\n" + problem + "\n");
 }
 

@@ -42,7 +42,11 @@ class RankMeeting {
   /// Rank 0, when its preparation has failed: lets the others that are there end at once.
   void cancel(const std::string& problem);
 
-  /// The others: this rank's share is done (or given up, with what went wrong).
+  /// Whether this rank has its place in the launch: begin() has returned, or this is rank 0. One without may be in the
+  /// folder of another launch, whose rank 0 does not know it.
+  bool joined() const { return joined_; }
+
+  /// The others: this rank's share is done (or given up, with what went wrong). Nothing where it has not joined.
   void finish(const std::string& problem = {});
   /// Rank 0: true when all others have finished; to be asked several times a second. Throws Error with the message of
   /// one that failed, SystemError when one that has not finished falls silent.
@@ -72,7 +76,7 @@ class RankMeeting {
   std::string waits_for_;
   std::mutex mutex_;
   std::condition_variable ended_;
-  bool end_ = false;
+  bool end_ = false, joined_;
   std::thread signs_;
 };
 

@@ -36,7 +36,9 @@ class PhaseRun {
       : options_(options), method_(method), work_((fs::path(options.output) / ".cryored_phase").string()) {}
 
   PhaseRunResult run() {
-    refuse_input_as_output({options_.input}, star_path());  // before anything of ours lies beside it
+    // Before anything of ours lies beside them:
+    refuse_input_as_output({options_.input}, star_path());
+    refuse_files_of_others();
     std::error_code error;
     fs::create_directories(work_, error);
     if (error)
@@ -64,7 +66,7 @@ class PhaseRun {
       share();
     } catch (const std::exception& failure) {
       meeting.finish(one_line(failure.what()));
-      mark_failure();
+      if (meeting.joined()) mark_failure();
       if (leads()) fs::remove(work_, error);  // where nothing lies in it: there is nothing to go on with
       throw;
     }
@@ -116,7 +118,6 @@ class PhaseRun {
 
   // Rank 0: reads the input, looks for what an earlier run left, and makes the unfinished stacks.
   void prepare() {
-    refuse_files_of_others();
     read_particles();
     refuse_stacks_as_output();
     clear_relion_marks(options_.output);
@@ -129,6 +130,7 @@ class PhaseRun {
       }
     }
     publishing_ = false;
+    if (fs::exists(work_ + "/" + kPublishing)) fs::remove(skipped_path());  // of a run that nobody goes on with
     // The plan comes last: without it the rest does not count.
     for (const auto& entry : fs::directory_iterator(work_)) {
       const std::string name = entry.path().filename().string();
@@ -182,7 +184,7 @@ class PhaseRun {
     }
     // Only beside a STAR is it ours, or where a run was killed while it published.
     if (!star && fs::exists(skipped_path()) && !fs::exists(work_ + "/" + kPublishing))
-      refuse(skipped_path(), "a file that cryored phase did not write (there is no particles.star beside it)");
+      refuse(skipped_path(), "a file that may not be cryored phase's (there is no particles.star beside it)");
   }
 
   bool stack_published(std::size_t g) const {

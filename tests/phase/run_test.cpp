@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <thread>
@@ -125,6 +126,20 @@ TEST_F(PhaseRunTest, OneRunAtATimeInAFolder) {
     EXPECT_FALSE(exists(folder_ / "out/RELION_JOB_EXIT_FAILURE")) << "the other run's folder";
   }
   EXPECT_EQ(wiener(options("out")).particles, 630u);
+}
+
+TEST_F(PhaseRunTest, ARankWithoutItsRankZeroLeavesTheOtherLaunchAlone) {
+  // Rank 0 of the second launch was refused by the lock; its rank 1 finds the first launch in the folder.
+  const std::string work = folder_ / "out/.cryored_phase";
+  std::filesystem::create_directories(work);
+  std::ofstream(work + "/start") << "first\ngo\n";
+  std::ofstream(work + "/done.1") << "first\n\n";
+  PhaseRunOptions o = options("out");
+  o.place = {1, 2, 2, "srun"};
+  o.rank_timeout = 1;
+  EXPECT_THROW(wiener(o), SystemError);
+  EXPECT_EQ(read_file(work + "/done.1"), "first\n\n");
+  EXPECT_FALSE(exists(folder_ / "out/RELION_JOB_EXIT_FAILURE"));
 }
 
 TEST_F(PhaseRunTest, BackgroundIsNormalised) {
@@ -313,6 +328,7 @@ TEST_F(PhaseRunTest, FilesOfOthersAreNotReplaced) {
     EXPECT_EQ(read_file(folder + "/" + name), read_file(star_));
     EXPECT_FALSE(exists(folder + "/phases_1.mrcs"));
     EXPECT_FALSE(exists(folder + "/.cryored_phase")) << "nothing to go on with";
+    EXPECT_FALSE(exists(folder + "/RELION_JOB_EXIT_FAILURE")) << "a mark in the folder of others";
   }
 }
 
