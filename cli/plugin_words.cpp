@@ -16,8 +16,16 @@ CommandSpec plugin_spec() {
 }
 
 void check_plugin_values(const Settings& settings) {
-  if (settings.has("symmetry")) parse_symmetry(settings.text("symmetry"));
-  if (settings.has("daemon-name")) daemon::check_daemon_name(settings.text("daemon-name"));
+  const auto check = [&](const char* option, const auto& parse) {
+    if (!settings.has(option)) return;
+    try {
+      parse(settings.text(option));
+    } catch (const UsageError& error) {
+      throw UsageError(settings.source(option).text + ": " + error.what());
+    }
+  };
+  check("symmetry", [](const std::string& text) { parse_symmetry(text); });
+  check("daemon-name", [](const std::string& text) { daemon::check_daemon_name(text); });
 }
 
 void check_plugin_words(std::vector<std::string> words) {

@@ -123,9 +123,12 @@ int run(const std::vector<std::string>& words) {
     if (fs::exists(out / "particles") && !fs::exists(out / "particles" / "dataset.json"))
       throw UsageError({(out / "particles").string(), "--restart", "a folder that no demo made", "the folder of a demo",
                         "name another --out"});
-    if (fs::exists(out / "particles"))
-      for (const char* folder : {"particles", "plain", "default", "gaussian", "red", "cw-red", "per-shell"})
-        fs::remove_all(out / folder);
+    for (const char* folder : {"plain", "default", "gaussian", "red", "cw-red", "per-shell", "particles"}) {
+      if (!fs::exists(out / "particles") && fs::exists(out / folder))
+        throw UsageError({(out / folder).string(), "--restart", "a folder without a demo's particles beside it",
+                          "the folder of a demo", "remove it yourself, or name another --out"});
+      fs::remove_all(out / folder);
+    }
   }
   fs::create_directories(out);
   watch_signals();

@@ -13,7 +13,6 @@ namespace cryored {
 namespace {
 
 int run(const Settings& settings) {
-  check_plugin_values(settings);
   const auto options = persistent_options();
   const auto files = config_files();
   const auto unknown = unknown_variables(settings.surroundings);
@@ -28,7 +27,8 @@ int run(const Settings& settings) {
     out["config_files"] = nlohmann::ordered_json::array();
     for (const auto& [level, path] : files) out["config_files"].push_back(path);
     out["unknown_variables"] = unknown;
-    std::cout << json_text(out, 2) << "\n";
+    std::cout << json_text(out, 2) << std::endl;
+    check_plugin_values(settings);
     return 0;
   }
   for (const auto& option : options) {
@@ -44,6 +44,8 @@ int run(const Settings& settings) {
   std::cout << "\nStrongest first: command line, CRYORED_<OPTION> variables, ./cryored.conf, the user's cryored.conf, "
                "defaults.\n";
   for (const auto& name : unknown) std::cout << "Note: the variable " << name << " is no option of cryored.\n";
+  std::cout.flush();
+  check_plugin_values(settings);  // after the table, which shows where a wrong one comes from
   return 0;
 }
 

@@ -150,7 +150,8 @@ class StarParser {
       fail("data_", shown(peek_word()) + " after the name of the block", "nothing more on that line",
            "block names hold no spaces");
     const std::string_view name = word.substr(5);
-    if (!block_names_.insert(name).second)  // which of the two is meant?
+    // Which of the two is meant? Of those without a name RELION writes several, and who reads them looks at labels.
+    if (!name.empty() && !block_names_.insert(name).second)
       fail("data_" + std::string(name), "the block again", "each block once",
            "remove or rename one; if two files were put together, join their tables");
     add_table(std::string(name));
@@ -261,7 +262,8 @@ class StarParser {
   void take_label() {
     const std::string_view word = peek_word();
     if (word.size() == 1) fail("data_" + table().name, "a label without a name", "_name", "");
-    if (!labels_.insert(word).second)
+    // Two columns of somebody else's label are kept, as RELION does; of one of RELION's, which is meant?
+    if (!labels_.insert(word).second && word.starts_with("_rln"))
       fail("data_" + table().name, "the label " + std::string(word) + " again", "each label once",
            "remove one of the columns, with its values");
     table().labels.emplace_back(word.substr(1));

@@ -142,6 +142,7 @@ TEST(BenchmarkCommand, TellsWhatItCannotRunOrReuse) {
   EXPECT_NE(damaged.err.find("warning: left out"), std::string::npos) << damaged.err;
   const Outcome beside = benchmark(known / "benchmark.json", {"--cells", both});
   EXPECT_NE(beside.err.find("4LW4_box48_n2000_snr0.2/plain: needs its structure"), std::string::npos) << beside.err;
+  EXPECT_NE(beside.err.find("warning: left out"), std::string::npos) << beside.err;
   EXPECT_EQ(beside.err.find("warning: left out"), beside.err.rfind("warning: left out")) << "once";
   const Outcome elsewhere = benchmark(known / "benchmark.json", {"--cells", "4LW4_box48_n2000_snr0.2/plain", "--list"});
   EXPECT_EQ(elsewhere.code, 0) << elsewhere.err;

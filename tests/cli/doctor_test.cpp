@@ -195,6 +195,16 @@ TEST_F(DoctorTest, ConfigChecksSymmetryAndDaemonName) {
   EXPECT_EQ(run(Words{cryored(), "config", "--symmetry", "Q7"}).code, 2);
   EXPECT_EQ(run(Words{cryored(), "config", "--daemon-name", "a b"}).code, 2);
   EXPECT_EQ(run(Words{cryored(), "config", "--symmetry", "d2", "--daemon-name", "mine"}).code, 0);
+
+  // Where it comes from is what the command is asked for.
+  Invocation invocation;
+  invocation.words = {cryored(), "config"};
+  invocation.environment = {{"CRYORED_SYMMETRY", "Q7"}, {"CRYORED_WHEELS", "/wheels"}};
+  const Outcome outcome = run(invocation);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("CRYORED_SYMMETRY"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.out.find("fsc-threshold"), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find("CRYORED_WHEELS"), std::string::npos) << outcome.out;
 }
 
 TEST_F(DoctorTest, DaemonTakesNoDataFileForItsLog) {

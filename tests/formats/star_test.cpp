@@ -89,6 +89,21 @@ TEST(Star, Relion31Optics) {
   EXPECT_EQ(particles.text(0, "rlnImageName"), "000001@part.mrcs");
 }
 
+TEST(Star, WhatRelionRepeatsIsKept) {
+  const TempFolder folder;
+  const std::string text = "data_\n\n_rlnA 1\n\ndata_\n\nloop_\n_mine\n_rlnB\n_mine\n1 2 3\n";
+  std::ofstream(folder / "in.star") << text;
+  const StarFile star = read_star(folder / "in.star");
+  ASSERT_EQ(star.tables.size(), 2u);
+  EXPECT_EQ(star.tables[0].text(0, "rlnA"), "1");
+  EXPECT_EQ(star.tables[1].text(0, "mine"), "1");
+  EXPECT_EQ(star.tables[1].text(0, std::size_t{2}), "3");
+  write_star(folder / "out.star", star);
+  const StarFile back = read_star(folder / "out.star");
+  ASSERT_EQ(back.tables.size(), 2u);
+  EXPECT_EQ(back.tables[1].labels, star.tables[1].labels);
+}
+
 TEST(Star, Relion30HasOneBlockWithoutName) {
   const StarFile star = read_star(fixture("relion30_particles.star"));
   ASSERT_EQ(star.tables.size(), 1u);
