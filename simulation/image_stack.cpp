@@ -11,9 +11,12 @@ namespace cryored {
 
 void make_images(MrcStackWriter& stack, std::size_t box, std::size_t count,
                  const std::function<ImageMaker()>& new_maker, const std::function<void(std::size_t)>& progress) {
-  constexpr std::size_t kBlock = 512;
-  for (std::size_t begin = 0; begin < count; begin += kBlock) {
-    const std::size_t here = std::min(kBlock, count - begin);
+  // Blocks of large images are no longer than what the stack takes without waiting for the disk.
+  constexpr std::size_t kBlock = 512, kBlockBytes = std::size_t{32} << 20;
+  const std::size_t least = std::min(kBlock, 16 * static_cast<std::size_t>(threads()));
+  const std::size_t step = std::clamp(kBlockBytes / (box * box * sizeof(float)), least, kBlock);
+  for (std::size_t begin = 0; begin < count; begin += step) {
+    const std::size_t here = std::min(step, count - begin);
     stack.open_block(here);
     std::exception_ptr fault;
     const auto guarded = [&](const auto& work) {
@@ -32,7 +35,7 @@ void make_images(MrcStackWriter& stack, std::size_t box, std::size_t count,
         make = new_maker();
         image = Map(box, box, 1);
       });
-#pragma omp for schedule(dynamic, 8)
+#pragma omp for schedule(dynamic)
       for (std::size_t i = 0; i < here; ++i)
         guarded([&] {
           make(begin + i, image.data.data());

@@ -12,8 +12,8 @@ class MrcStackWriter;
 using ImageMaker = std::function<void(std::size_t index, float* image)>;
 
 /// Appends `count` images of box x box pixels to `stack`, made by threads() threads, each with a maker of its own.
-/// `progress` is called with the number of images made, from one
-/// thread at a time. Rethrows what a maker or the stack throws, of several one.
+/// `progress` is called with the number of images made, from one thread at a time. Rethrows what a maker or the stack
+/// throws, of several one.
 void make_images(MrcStackWriter& stack, std::size_t box, std::size_t count,
                  const std::function<ImageMaker()>& new_maker, const std::function<void(std::size_t)>& progress = {});
 
