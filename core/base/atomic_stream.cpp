@@ -39,16 +39,18 @@ Buffer new_buffer() {
 struct AtomicStream::State {
   explicit State(const std::string& path) : file(path) {}
 
-  /// Gives the first open buffer, a full one, to the thread.
+  /// Gives the full ones of the open buffers to the thread.
   void hand_over() {
+    if (used < kBuffer) return;
     if (!thread.joinable()) thread = std::jthread([this](const std::stop_token& stop) { run(stop); });
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return full.size() < kBuffers; });
-    if (fault) std::rethrow_exception(fault);
-    full.push_back(std::move(open.front()));
-    open.pop_front();
-    used -= kBuffer;
-    changed.notify_all();
+    for (; used >= kBuffer; used -= kBuffer) {
+      changed.wait(lock, [&] { return full.size() < kBuffers; });
+      if (fault) std::rethrow_exception(fault);
+      full.push_back(std::move(open.front()));
+      open.pop_front();
+      changed.notify_all();
+    }
   }
 
   /// Room for `count` bytes more.
@@ -103,7 +105,7 @@ AtomicStream::~AtomicStream() = default;
 
 void AtomicStream::reserve(std::size_t count) {
   State& s = *state_;
-  while (s.used >= kBuffer) s.hand_over();
+  s.hand_over();
   s.open_for(count);
   s.reserved = s.used;
   s.used += count;
@@ -132,7 +134,7 @@ void AtomicStream::write(const void* bytes, std::size_t count) {
 
 void AtomicStream::commit(const void* head, std::size_t count) {
   State& s = *state_;
-  while (s.used >= kBuffer) s.hand_over();
+  s.hand_over();
   s.wait_until_written();
   if (s.used > 0) s.file.write(s.open.front().get(), s.used);
   s.used = 0;

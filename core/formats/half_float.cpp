@@ -65,22 +65,18 @@ void convert(const float* in, std::uint16_t* out, std::size_t count) {
   }
 }
 
+template <class From, class To>
+void convert_all(const From* in, To* out, std::size_t count) {
+  std::size_t done = 0;
+#if defined(CRYORED_F16C)
+  if (has_f16c) done = convert_eights(in, out, count);
+#endif
+  convert(in + done, out + done, count - done);
+}
+
 }  // namespace
 
-void half_to_float(const std::uint16_t* in, float* out, std::size_t count) {
-  std::size_t done = 0;
-#if defined(CRYORED_F16C)
-  if (has_f16c) done = convert_eights(in, out, count);
-#endif
-  convert(in + done, out + done, count - done);
-}
-
-void float_to_half(const float* in, std::uint16_t* out, std::size_t count) {
-  std::size_t done = 0;
-#if defined(CRYORED_F16C)
-  if (has_f16c) done = convert_eights(in, out, count);
-#endif
-  convert(in + done, out + done, count - done);
-}
+void half_to_float(const std::uint16_t* in, float* out, std::size_t count) { convert_all(in, out, count); }
+void float_to_half(const float* in, std::uint16_t* out, std::size_t count) { convert_all(in, out, count); }
 
 }  // namespace cryored
